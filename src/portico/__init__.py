@@ -1,0 +1,1 @@
+"""Portico, the customer portal of a software company."""

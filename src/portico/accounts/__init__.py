@@ -1,0 +1,1 @@
+"""Seller, customers, people, roles, history, sign-in."""

@@ -1,0 +1,17 @@
+"""Signing in, and reading the signed-in person back with everything a page needs, in one query."""
+
+from allauth.account.auth_backends import AuthenticationBackend
+
+from portico.accounts.models import User
+
+
+class Backend(AuthenticationBackend):
+    """allauth's sign-in; the person comes with its membership, customer and seller."""
+
+    def get_user(self, user_id: int) -> User | None:
+        """The active user of this id, or None: a disabled login ends every session at the next request."""
+        return (
+            User.objects.select_related("current_membership__customer__seller", "staff_of")
+            .filter(pk=user_id, is_active=True)
+            .first()
+        )

@@ -1,0 +1,79 @@
+"""A company that buys."""
+
+from datetime import datetime
+
+from django.db import models
+from django.utils.translation import gettext as _
+
+from portico.accounts.models.seller import Address, Seller
+from portico.kit.db import claim
+from portico.kit.errors import Conflict
+from portico.kit.privacy import Privacy
+
+
+class Customer(Address):
+    """One buyer company: billing address, tax, terms (EN 16931 BG-7)."""
+
+    privacy = {
+        Privacy.NONE: (
+            "id seller currency language payment_terms_days is_business vat_id_checked_on vat_id_check tax_approved "
+            "identity_locked_at created_at second_approval_above_minor"
+        ),
+        Privacy.COMPANY: "legal_name street street_2 postcode city region country vat_id electronic_address",
+    }
+
+    class VatCheck(models.TextChoices):
+        NONE = "", "not checked"
+        VIES = "vies", "VIES"
+        STAFF = "staff", "confirmed by staff"
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="customers")
+    legal_name = models.CharField(max_length=160)
+    vat_id = models.CharField(max_length=20, blank=True, help_text="BT-48")
+    vat_id_checked_on = models.DateField(null=True, blank=True)
+    vat_id_check = models.CharField(max_length=5, choices=VatCheck, blank=True, default="")
+    tax_approved = models.BooleanField(default=False, help_text="staff approved AE or K without a checked VAT id")
+    is_business = models.BooleanField(default=True)
+    electronic_address = models.CharField(max_length=100, blank=True, help_text="BT-49")
+    currency = models.CharField(max_length=3, default="EUR")
+    language = models.CharField(max_length=2, default="en")
+    payment_terms_days = models.PositiveSmallIntegerField(default=30)
+    second_approval_above_minor = models.BigIntegerField(
+        null=True, blank=True, help_text="two approvers above this total, minor units of the customer's currency"
+    )
+    identity_locked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["legal_name", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(second_approval_above_minor__isnull=True) | models.Q(second_approval_above_minor__gte=0),
+                name="customer_second_approval_not_negative",
+            ),
+            models.CheckConstraint(condition=models.Q(payment_terms_days__lte=365), name="customer_terms_within_a_year"),
+        ]
+
+    def __str__(self) -> str:
+        return self.legal_name
+
+    @property
+    def vat_checked(self) -> bool:
+        """Whether AE or K may be used: a checked VAT id, or staff's approval (DOMAIN 2)."""
+        return bool(self.vat_id and self.vat_id_checked_on) or self.tax_approved
+
+    def lock_identity(self, now: datetime) -> None:
+        """VAT id and legal name stay as they are once an invoice was issued. Idempotent."""
+        if self.identity_locked_at is None:
+            claim(Customer.objects.filter(pk=self.pk, identity_locked_at__isnull=True), identity_locked_at=now)
+            self.refresh_from_db(fields=["identity_locked_at"])
+
+    def rename(self, *, legal_name: str, vat_id: str) -> None:
+        """Change name or VAT id while that is still free; Conflict afterwards."""
+        if not claim(
+            Customer.objects.filter(pk=self.pk, identity_locked_at__isnull=True), legal_name=legal_name, vat_id=vat_id
+        ):
+            raise Conflict(
+                _("Name and VAT id stand on issued invoices. Ask the seller to change them; old papers stay as they are.")
+            )
+        self.legal_name, self.vat_id = legal_name, vat_id

@@ -1,0 +1,1 @@
+"""The money's whole way: catalogue, quotation, order, invoice, payment, subscription."""

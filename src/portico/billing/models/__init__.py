@@ -1,0 +1,48 @@
+"""What each thing of the sale is, and its own changes."""
+
+from portico.billing.models.catalog import Price, Product
+from portico.billing.models.change import Change
+from portico.billing.models.decision import (
+    Acceptance,
+    Approval,
+    ChangeRequest,
+    ChangeWish,
+    QuotationView,
+    Selection,
+)
+from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
+from portico.billing.models.number import NumberSeries
+from portico.billing.models.order import Order, OrderLine, PaymentRequest
+from portico.billing.models.payment import Allocation, Payment, PaymentTarget, ProviderEvent
+from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
+from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
+
+__all__ = [
+    "Acceptance",
+    "Allocation",
+    "Approval",
+    "Change",
+    "ChangeRequest",
+    "ChangeWish",
+    "Database",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceVat",
+    "NumberSeries",
+    "Order",
+    "OrderLine",
+    "Payment",
+    "PaymentRequest",
+    "PaymentTarget",
+    "Price",
+    "Product",
+    "ProviderEvent",
+    "Quotation",
+    "QuotationLine",
+    "QuotationVersion",
+    "QuotationView",
+    "Selection",
+    "Subscription",
+    "SubscriptionItem",
+    "SubscriptionPeriod",
+]

@@ -1,0 +1,277 @@
+"""Invoices, deposit invoices and credit notes: numbered, frozen, chained."""
+
+import hashlib
+import json
+import secrets
+from datetime import date, datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Customer, Membership, Seller, User
+from portico.billing.models.line import Line, Totals
+from portico.billing.models.number import NumberSeries
+from portico.billing.models.order import Order, OrderLine
+from portico.billing.models.subscription import SubscriptionPeriod
+from portico.kit.decimals import FourDecimals
+from portico.kit.errors import Conflict
+from portico.kit.files import StoredFile
+from portico.kit.privacy import Privacy
+
+
+def canonical(content: Any) -> bytes:
+    """The one way a JSON value is written before it is hashed: sorted keys, no spaces, UTF-8 (RFC 8785 in spirit)."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def salted_hash(salt: str, content: Any) -> str:
+    """SHA-256(salt ‖ canonical content): erasing content and salt later leaves nothing to guess from."""
+    return hashlib.sha256(bytes.fromhex(salt) + canonical(content)).hexdigest()
+
+
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    """Invoices as a person may see them, and the lists staff and customers work from."""
+
+    def visible_to(self, membership: Membership) -> "InvoiceQuerySet":
+        """What was issued to the member's customer; drafts never."""
+        return self.filter(customer_id=membership.customer_id, state=Invoice.State.ISSUED)
+
+    def open(self) -> "InvoiceQuerySet":
+        """Issued invoices on which something is left to pay."""
+        return self.filter(state=Invoice.State.ISSUED, amount_due_minor__gt=0).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+
+
+class Invoice(Totals):
+    """A paper that says what is owed, or for a credit note, what is no longer. All amounts are positive on both.
+
+    `content` and `buyer` are the frozen copies that were hashed. `amount_due_minor` and `payment_state` are kept for
+    lists, derived from allocations, and written only by the settling transaction (see `actions.pay`).
+    """
+
+    privacy = {
+        Privacy.NONE: (
+            "id seller kind number series chain_position state currency net_minor vat_minor total_minor lines_net_minor "
+            "allowances_minor charges_minor order period refers_to issued_on due_on delivered_on language "
+            "created_at issued_at amount_due_minor payment_state disputed_at paid_at previous_hash hash "
+            "content_hash buyer_hash pdf"
+        ),
+        Privacy.INVOICE: "customer title reason po_number content buyer content_salt buyer_salt",
+        Privacy.ACTOR: "issued_by",
+    }
+
+    class Kind(models.TextChoices):
+        INVOICE = "invoice"
+        DEPOSIT = "deposit"
+        CREDIT_NOTE = "credit_note"
+
+    TYPE_CODE = {Kind.INVOICE: "380", Kind.DEPOSIT: "386", Kind.CREDIT_NOTE: "381"}
+    """UNTDID 1001 (BT-3)."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        ISSUED = "issued"
+
+    class PaymentState(models.TextChoices):
+        NOT_PAID = "not_paid"
+        IN_PAYMENT = "in_payment"
+        PARTIALLY_PAID = "partially_paid"
+        PAID = "paid"
+        CREDITED = "credited"
+        DISPUTED = "disputed"
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
+    kind = models.CharField(max_length=11, choices=Kind)
+    series = models.CharField(max_length=4, choices=NumberSeries.Series)
+    number = models.CharField(max_length=40, null=True, unique=True)
+    chain_position = models.PositiveIntegerField(null=True, help_text="its number within its year")
+    state = models.CharField(max_length=6, choices=State, default=State.DRAFT)
+    title = models.CharField(max_length=160, blank=True)
+    reason = models.CharField(max_length=300, blank=True, help_text="why a credit note was made")
+    po_number = models.CharField(max_length=60, blank=True, help_text="BT-13")
+    language = models.CharField(max_length=2, default="en")
+    order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="invoices")
+    period = models.OneToOneField(SubscriptionPeriod, null=True, on_delete=models.PROTECT, related_name="invoice")
+    refers_to = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="credit_notes")
+    lines_net_minor = models.BigIntegerField(default=0, help_text="BT-106")
+    allowances_minor = models.BigIntegerField(default=0, help_text="BT-107")
+    charges_minor = models.BigIntegerField(default=0, help_text="BT-108")
+    issued_on = models.DateField(null=True, help_text="BT-2, a day in the seller's zone")
+    due_on = models.DateField(null=True, help_text="BT-9")
+    delivered_on = models.DateField(null=True, help_text="BT-72")
+    created_at = models.DateTimeField()
+    issued_at = models.DateTimeField(null=True)
+    issued_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    content = models.JSONField(default=dict)
+    buyer = models.JSONField(default=dict)
+    content_salt = models.CharField(max_length=64, blank=True)
+    buyer_salt = models.CharField(max_length=64, blank=True)
+    content_hash = models.CharField(max_length=64, blank=True)
+    buyer_hash = models.CharField(max_length=64, blank=True)
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64, blank=True)
+    amount_due_minor = models.BigIntegerField(default=0)
+    payment_state = models.CharField(max_length=14, choices=PaymentState, default=PaymentState.NOT_PAID)
+    paid_at = models.DateTimeField(null=True)
+    disputed_at = models.DateTimeField(null=True)
+    pdf = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+")
+
+    objects = InvoiceQuerySet.as_manager()
+
+    class Meta(Totals.Meta):
+        indexes = [
+            models.Index(fields=["customer", "-id"], name="invoice_of_customer"),
+            models.Index(
+                fields=["customer", "due_on"], condition=Q(amount_due_minor__gt=0), name="invoice_open_of_customer"
+            ),
+            models.Index(fields=["seller", "series", "issued_on", "id"], name="invoice_in_chain"),
+        ]
+        constraints = [
+            *Totals.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(net_minor=models.F("lines_net_minor") - models.F("allowances_minor") + models.F("charges_minor")),
+                name="invoice_net_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="draft", number__isnull=True, hash="")
+                | (Q(state="issued", number__isnull=False, issued_on__isnull=False) & ~Q(hash="")),
+                name="invoice_number_at_issue",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="credit_note", series="CN", refers_to__isnull=False)
+                | (~Q(kind="credit_note") & Q(series="INV", refers_to__isnull=True)),
+                name="invoice_series_fits_kind",
+            ),
+            models.CheckConstraint(condition=Q(amount_due_minor__gte=0), name="invoice_due_not_negative"),
+            models.CheckConstraint(
+                condition=Q(amount_due_minor__lte=models.F("total_minor")) | Q(total_minor__lt=0),
+                name="invoice_due_at_most_total",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or "draft invoice"
+
+    @property
+    def type_code(self) -> str:
+        """UNTDID 1001: 380 invoice, 386 deposit invoice, 381 credit note."""
+        return self.TYPE_CODE[self.Kind(self.kind)]
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether the due day has ended with something left: a flag over not and partially paid (DOMAIN 5)."""
+        states = {self.PaymentState.NOT_PAID, self.PaymentState.PARTIALLY_PAID}
+        return self.due_on is not None and self.payment_state in states and today > self.due_on
+
+    def status(self, today: date) -> str:
+        """The status on screen: overdue wins over not and partially paid."""
+        return "overdue" if self.is_overdue(today) else self.payment_state
+
+    def chain_block(self) -> dict[str, Any]:
+        """What this document's hash covers beside its predecessor: never a name or an address (SAFETY 4)."""
+        return {
+            "number": self.number,
+            "type": self.type_code,
+            "issued_on": self.issued_on.isoformat() if self.issued_on else None,
+            "due_on": self.due_on.isoformat() if self.due_on else None,
+            "seller": self.seller_id,
+            "currency": self.currency,
+            "vat": [
+                [group.category, f"{group.rate.normalize():f}", group.base_minor, group.vat_minor]
+                for group in self.vat_groups.order_by("category", "-rate")
+            ],
+            "net": self.net_minor,
+            "vat_total": self.vat_minor,
+            "total": self.total_minor,
+            "content": self.content_hash,
+            "buyer": self.buyer_hash,
+        }
+
+    def chained_hash(self) -> str:
+        """SHA-256(previous hash ‖ canonical chain block)."""
+        return hashlib.sha256(bytes.fromhex(self.previous_hash) + canonical(self.chain_block())).hexdigest()
+
+    def issue(
+        self, *, today: date, due_days: int, content: dict[str, Any], buyer: dict[str, Any], by: User | None, now: datetime
+    ) -> None:
+        """draft → issued: takes the number, freezes `content` and `buyer`, closes the chain. Inside a transaction.
+
+        `today` is the day in the seller's zone; the date printed is never before the predecessor's. Lines and VAT
+        groups must already be saved. Raises Conflict when it was issued before.
+        """
+        if self.state != self.State.DRAFT:
+            raise Conflict(_("This invoice has already been issued."))
+        taken = NumberSeries.take(self.seller, self.series, today)
+        self.number, self.chain_position, self.issued_on = taken.number, taken.position, taken.issued_on
+        if self.kind != self.Kind.CREDIT_NOTE:
+            self.due_on = date.fromordinal(taken.issued_on.toordinal() + due_days)
+        self.state, self.issued_at, self.issued_by = self.State.ISSUED, now, by
+        self.content, self.buyer = content, buyer
+        self.content_salt, self.buyer_salt = secrets.token_hex(32), secrets.token_hex(32)
+        self.content_hash = salted_hash(self.content_salt, content)
+        self.buyer_hash = salted_hash(self.buyer_salt, buyer)
+        self.previous_hash = taken.previous_hash
+        self.amount_due_minor = 0 if self.kind == self.Kind.CREDIT_NOTE else max(self.total_minor, 0)
+        self.hash = self.chained_hash()
+        self.save()
+        NumberSeries.chain(self.seller, self.series, int(taken.number.split("-")[1]), self.hash)
+
+    def keep_pdf(self, file: StoredFile) -> None:
+        """Remember the issued file, once: a later template never replaces it."""
+        Invoice.objects.filter(pk=self.pk, pdf=None).update(pdf=file)
+        self.refresh_from_db(fields=["pdf"])
+
+
+class InvoiceLine(Line):
+    """A line of an invoice, copied when it was made and never changed.
+
+    `order_line` is what it invoices; `deducts` is the deposit invoice that a line of quantity −1 takes off (BG-3).
+    """
+
+    privacy = {
+        Privacy.NONE: (
+            "id invoice position kind product quantity unit unit_price discount_percent vat_category vat_rate net_minor "
+            "order_line deducts credits"
+        ),
+        Privacy.INVOICE: "name detail",
+    }
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
+    order_line = models.ForeignKey(OrderLine, null=True, on_delete=models.PROTECT, related_name="invoice_lines")
+    deducts = models.ForeignKey(Invoice, null=True, on_delete=models.PROTECT, related_name="deducted_by")
+    credits = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="credited_by")
+
+    class Meta(Line.Meta):
+        constraints = [
+            *Line.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["deducts", "vat_category", "vat_rate"],
+                condition=Q(deducts__isnull=False),
+                name="deposit_deducted_once_per_vat_group",
+            ),
+        ]
+
+
+class InvoiceVat(models.Model):
+    """One VAT group of an invoice (EN 16931 BG-23)."""
+
+    privacy = {Privacy.NONE: "id invoice category rate base_minor vat_minor exemption_code note"}
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="vat_groups")
+    category = models.CharField(max_length=2)
+    rate = FourDecimals()
+    base_minor = models.BigIntegerField(help_text="BT-116")
+    vat_minor = models.BigIntegerField(help_text="BT-117")
+    exemption_code = models.CharField(max_length=30, blank=True, help_text="BT-121")
+    note = models.CharField(max_length=300, blank=True, help_text="BT-120")
+
+    class Meta:
+        ordering = ["category", "-rate"]
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "category", "rate"], name="one_vat_group_per_rate"),
+            models.CheckConstraint(condition=Q(category="S") | Q(vat_minor=0), name="invoice_vat_only_where_standard"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category} {self.rate}"

@@ -1,0 +1,92 @@
+"""Document numbers: gapless, unique, in the order of issue; and the head of each hash chain."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import IntegrityError, connection, models, transaction
+
+from portico.accounts.models import Seller
+from portico.kit.privacy import Privacy
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A number just taken: the row is locked until the transaction ends, so `previous_hash` is the true head."""
+
+    number: str
+    position: int
+    issued_on: date
+    previous_hash: str
+
+
+class NumberSeries(models.Model):
+    """One counter per (seller, series, year), locked while a number is taken.
+
+    Numbers of invoices and credit notes are taken inside the issuing transaction only; a rolled back issue gives its
+    number back, so there is never a gap. `last_hash` is the head of the series' hash chain, which runs on over years.
+    """
+
+    privacy = {Privacy.NONE: "id seller series year last_number last_hash last_issued_on"}
+
+    class Series(models.TextChoices):
+        QUOTATION = "Q"
+        ORDER = "SO"
+        INVOICE = "INV"
+        CREDIT_NOTE = "CN"
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
+    series = models.CharField(max_length=4, choices=Series)
+    year = models.PositiveSmallIntegerField()
+    last_number = models.PositiveIntegerField(default=0)
+    last_hash = models.CharField(max_length=64, default=GENESIS)
+    last_issued_on = models.DateField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["seller", "series", "year"], name="one_counter_per_year")]
+
+    def __str__(self) -> str:
+        return f"{self.series}-{self.year}: {self.last_number}"
+
+    @classmethod
+    def take(cls, seller: Seller, series: str, today: date) -> Taken:
+        """The next number of `series`, dated `today` or, when its predecessor is later, on that day.
+
+        Must run inside a transaction; the counter stays locked until it ends, so keep that transaction short and call
+        nobody outside. Raises AssertionError outside a transaction.
+        """
+        assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"  # noqa: S101
+        counter = cls._locked(seller, series, today)
+        counter.last_number += 1
+        counter.last_issued_on = max(today, counter.last_issued_on or today)
+        counter.save(update_fields=["last_number", "last_issued_on"])
+        return Taken(
+            number=f"{series}-{counter.year}-{counter.last_number:05d}",
+            position=counter.last_number,
+            issued_on=counter.last_issued_on,
+            previous_hash=counter.last_hash,
+        )
+
+    @classmethod
+    def _locked(cls, seller: Seller, series: str, today: date) -> "NumberSeries":
+        """The counter of the current year, locked. A year that has begun is never left for an earlier one."""
+        rows = cls.objects.select_for_update().filter(seller=seller, series=series)
+        latest = rows.order_by("-year").first()
+        if latest is not None and latest.year >= today.year:
+            return latest
+        try:
+            with transaction.atomic():
+                return cls.objects.create(
+                    seller=seller,
+                    series=series,
+                    year=today.year,
+                    last_hash=latest.last_hash if latest else GENESIS,
+                )
+        except IntegrityError:
+            return rows.get(year=today.year)
+
+    @classmethod
+    def chain(cls, seller: Seller, series: str, year: int, head: str) -> None:
+        """Set the chain's new head; called in the transaction that took the number, whose lock still holds."""
+        cls.objects.filter(seller=seller, series=series, year=year).update(last_hash=head)

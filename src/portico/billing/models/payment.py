@@ -1,0 +1,248 @@
+"""Money in: attempts, what they are for, what arrived, and which papers it settles."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q, Sum
+
+from portico.accounts.models import Customer, Membership, User
+from portico.billing.models.invoice import Invoice
+from portico.billing.models.order import PaymentRequest
+from portico.kit.db import claim
+from portico.kit.privacy import Privacy
+
+
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Payments as a person may see them."""
+
+    def visible_to(self, membership: Membership) -> "PaymentQuerySet":
+        """Those of the member's customer."""
+        return self.filter(customer_id=membership.customer_id)
+
+    def undecided(self) -> "PaymentQuerySet":
+        """Attempts whose end is not known: still pending, or the provider did not answer."""
+        return self.filter(state__in=[Payment.State.PENDING, Payment.State.UNKNOWN])
+
+
+class Payment(models.Model):
+    """One attempt to pay, written down before the provider is asked.
+
+    `pending → succeeded | failed | cancelled | unknown`; unknown is never failed: it is looked up. `processing_at` is
+    set when the payer has confirmed and the money is on its way. `amount_minor` is what was asked, `received_minor`
+    what arrived; money that cannot be allocated stays here as customer credit, with `review` saying why.
+    """
+
+    privacy = {
+        Privacy.NONE: (
+            "id customer provider amount_minor currency state received_minor idempotency_key provider_reference "
+            "checkout_url created_at processing_at ended_at failure_code next_lookup_at lookups review reviewed_at"
+        ),
+        Privacy.PAYMENT: "reference payer_name",
+        Privacy.ACTOR: "created_by",
+    }
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        UNKNOWN = "unknown"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    UNDECIDED = (State.PENDING, State.UNKNOWN)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="payments")
+    provider = models.CharField(max_length=20)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=9, choices=State, default=State.PENDING)
+    received_minor = models.BigIntegerField(default=0)
+    idempotency_key = models.CharField(max_length=64, unique=True)
+    provider_reference = models.CharField(max_length=120, blank=True)
+    checkout_url = models.URLField(max_length=500, blank=True)
+    reference = models.CharField(max_length=140, blank=True, help_text="what the payer is asked to write on a transfer")
+    payer_name = models.CharField(max_length=140, blank=True)
+    failure_code = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    processing_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    next_lookup_at = models.DateTimeField(null=True)
+    lookups = models.PositiveSmallIntegerField(default=0)
+    review = models.CharField(max_length=200, blank=True, help_text="why staff must look at this money; empty: nothing")
+    reviewed_at = models.DateTimeField(null=True)
+
+    objects = PaymentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["customer", "-created_at"], name="payment_of_customer"),
+            models.Index(
+                fields=["next_lookup_at"], condition=Q(state__in=["pending", "unknown"]), name="payment_to_look_up"
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(state="succeeded", received_minor__gt=0) | (~Q(state="succeeded") & Q(received_minor=0)),
+                name="payment_received_when_succeeded",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "unknown"], ended_at__isnull=True)
+                | (~Q(state__in=["pending", "unknown"]) & Q(ended_at__isnull=False)),
+                name="payment_ended_when",
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "provider_reference"],
+                condition=~Q(provider_reference=""),
+                name="payment_reference_once_per_provider",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.id}"
+
+    def started(self, *, provider_reference: str, checkout_url: str, next_lookup_at: datetime) -> None:
+        """Keep what the provider answered to the start."""
+        claim(
+            Payment.objects.filter(pk=self.pk),
+            provider_reference=provider_reference,
+            checkout_url=checkout_url,
+            next_lookup_at=next_lookup_at,
+        )
+        self.provider_reference, self.checkout_url = provider_reference, checkout_url
+
+    def end(self, state: str, *, now: datetime, **changes: Any) -> bool:
+        """pending, unknown → `state`; True when this call was the one. Its targets are freed in the same breath.
+
+        A late success is accepted after `cancelled` or `failed` too: money that arrived is never turned away.
+        """
+        before: list[str] = [self.State.PENDING, self.State.UNKNOWN]
+        if state == self.State.SUCCEEDED:
+            before += [self.State.CANCELLED, self.State.FAILED]
+        done = claim(
+            Payment.objects.filter(pk=self.pk, state__in=before), state=state, ended_at=now, next_lookup_at=None, **changes
+        )
+        if done:
+            self.targets.update(open=False)
+        self.refresh_from_db()
+        return done
+
+    def unknown(self, *, next_lookup_at: datetime) -> None:
+        """pending → unknown: the provider did not answer. Its targets stay taken until it is looked up."""
+        claim(
+            Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED),
+            state=self.State.UNKNOWN,
+            next_lookup_at=next_lookup_at,
+        )
+        self.refresh_from_db()
+
+    def processing(self, *, now: datetime) -> bool:
+        """The payer confirmed; the money is on its way. True the first time."""
+        return claim(
+            Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED, processing_at=None),
+            state=self.State.PENDING,
+            processing_at=now,
+        )
+
+    @property
+    def unallocated_minor(self) -> int:
+        """What of the money that arrived settles nothing yet: customer credit."""
+        used = self.allocations.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+        return int(self.received_minor - used)
+
+
+class PaymentTarget(models.Model):
+    """What an attempt is for: an order's payment request, or an invoice. At most one undecided attempt per target."""
+
+    privacy = {Privacy.NONE: "id payment invoice request amount_minor open"}
+
+    payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="targets")
+    invoice = models.ForeignKey(Invoice, null=True, on_delete=models.PROTECT, related_name="payment_targets")
+    request = models.ForeignKey(PaymentRequest, null=True, on_delete=models.PROTECT, related_name="payment_targets")
+    amount_minor = models.BigIntegerField()
+    open = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(invoice__isnull=False, request__isnull=True) | Q(invoice__isnull=True, request__isnull=False),
+                name="payment_target_is_one_thing",
+            ),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_target_positive"),
+            models.UniqueConstraint(fields=["invoice"], condition=Q(open=True), name="one_open_attempt_per_invoice"),
+            models.UniqueConstraint(fields=["request"], condition=Q(open=True), name="one_open_attempt_per_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor} of {self.payment_id}"
+
+
+class Allocation(models.Model):
+    """Money, or a credit note, that settles a paper. Payment states and amounts due derive from these rows alone."""
+
+    privacy = {Privacy.PAYMENT: "id payment credit_note invoice request amount_minor at"}
+
+    payment = models.ForeignKey(Payment, null=True, on_delete=models.PROTECT, related_name="allocations")
+    credit_note = models.ForeignKey(Invoice, null=True, on_delete=models.PROTECT, related_name="spent_on")
+    invoice = models.ForeignKey(Invoice, null=True, on_delete=models.PROTECT, related_name="allocations")
+    request = models.ForeignKey(PaymentRequest, null=True, on_delete=models.PROTECT, related_name="allocations")
+    amount_minor = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(payment__isnull=False, credit_note__isnull=True)
+                | Q(payment__isnull=True, credit_note__isnull=False),
+                name="allocation_has_one_source",
+            ),
+            models.CheckConstraint(
+                condition=Q(invoice__isnull=False, request__isnull=True) | Q(invoice__isnull=True, request__isnull=False),
+                name="allocation_has_one_target",
+            ),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="allocation_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor}"
+
+
+class ProviderEvent(models.Model):
+    """A notice a provider sent, stored once before it is worked on. `stored → done | parked | failed`."""
+
+    privacy = {
+        Privacy.NONE: "id provider event_id kind state received_at done_at attempts next_attempt_at error",
+        Privacy.PAYLOAD: "payload",
+    }
+
+    class State(models.TextChoices):
+        STORED = "stored"
+        DONE = "done"
+        PARKED = "parked"
+        FAILED = "failed"
+
+    provider = models.CharField(max_length=20)
+    event_id = models.CharField(max_length=120)
+    kind = models.CharField(max_length=60)
+    payload = models.JSONField()
+    state = models.CharField(max_length=6, choices=State, default=State.STORED)
+    received_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "event_id"], name="provider_event_once")]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(state__in=["stored", "parked"]), name="provider_event_waiting"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.event_id}"

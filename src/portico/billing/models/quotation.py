@@ -1,0 +1,347 @@
+"""A quotation and its versions: what is offered, until when, and how far the decision has come."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Customer, Membership, Seller, User
+from portico.billing.models.line import Line, Totals
+from portico.billing.models.number import NumberSeries
+from portico.billing.models.subscription import Subscription
+from portico.kit.db import claim
+from portico.kit.decimals import FourDecimals
+from portico.kit.errors import Conflict
+from portico.kit.periods import today
+from portico.kit.privacy import Privacy
+
+
+class QuotationQuerySet(models.QuerySet["Quotation"]):
+    """Quotations as a person may see them."""
+
+    def visible_to(self, membership: Membership) -> "QuotationQuerySet":
+        """What was sent to the member's customer; drafts never."""
+        return self.filter(customer_id=membership.customer_id, current__isnull=False)
+
+
+class Quotation(models.Model):
+    """An offer to a customer under one number; what it says stands in its versions."""
+
+    privacy = {
+        Privacy.NONE: (
+            "id seller number kind origin subscription database_name term_months current created_at "
+            "effective_on fraction_days fraction_of_days"
+        ),
+        Privacy.OFFER: "customer",
+        Privacy.ACTOR: "salesperson contact",
+    }
+
+    class Kind(models.TextChoices):
+        NEW = "new"
+        UPSELL = "upsell"
+        RENEWAL = "renewal"
+
+    class Origin(models.TextChoices):
+        STAFF = "staff"
+        PORTAL = "portal"
+        REPORT = "report"
+        RENEWAL = "renewal"
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="quotations")
+    number = models.CharField(max_length=20, unique=True)
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.NEW)
+    origin = models.CharField(max_length=7, choices=Origin, default=Origin.STAFF)
+    salesperson = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    contact = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    subscription = models.ForeignKey(
+        Subscription, null=True, blank=True, on_delete=models.PROTECT, related_name="quotations"
+    )
+    database_name = models.CharField(max_length=63, blank=True, help_text="a database to open when this is a new one")
+    term_months = models.PositiveSmallIntegerField(default=12)
+    effective_on = models.DateField(null=True, help_text="upsell: the first day charged")
+    fraction_days = models.PositiveIntegerField(null=True, help_text="upsell: remaining days of the period")
+    fraction_of_days = models.PositiveIntegerField(null=True, help_text="upsell: days in the period")
+    current = models.OneToOneField(
+        "billing.QuotationVersion", null=True, on_delete=models.PROTECT, related_name="+", help_text="last version sent"
+    )
+    created_at = models.DateTimeField()
+
+    objects = QuotationQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["customer", "-id"], name="quotation_of_customer")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(fraction_days__isnull=True, fraction_of_days__isnull=True)
+                | Q(fraction_days__lte=F("fraction_of_days"), fraction_of_days__gt=0),
+                name="quotation_fraction_at_most_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="new") | Q(subscription__isnull=False), name="quotation_change_names_a_subscription"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @classmethod
+    def draft(
+        cls, *, seller: Seller, customer: Customer, salesperson: User | None, now: datetime, **fields: Any
+    ) -> "Quotation":
+        """A new quotation with its number and an empty first version. Inside a transaction."""
+        taken = NumberSeries.take(seller, NumberSeries.Series.QUOTATION, today(now, seller.zone))
+        quotation = cls.objects.create(
+            seller=seller,
+            customer=customer,
+            number=taken.number,
+            salesperson=salesperson,
+            created_at=now,
+            **fields,
+        )
+        QuotationVersion.objects.create(
+            quotation=quotation, version=1, currency=customer.currency, created_at=now, created_by=salesperson
+        )
+        return quotation
+
+    @property
+    def draft_version(self) -> "QuotationVersion | None":
+        """The version being written, if any."""
+        return self.versions.filter(state=QuotationVersion.State.DRAFT).first()
+
+
+class QuotationVersion(Totals):
+    """One version of a quotation. Once sent its content never changes; only its state moves.
+
+    `net_minor`, `vat_minor`, `total_minor` are those of the selection the seller proposes.
+    """
+
+    privacy = {
+        Privacy.NONE: (
+            "id quotation version state currency net_minor vat_minor total_minor valid_until payment_policy "
+            "deposit_percent invoice_policy invoice_before_payment signature_required terms terms_version created_at "
+            "sent_at first_viewed_at changes_requested_at accepted_at rejected_at reopened_at withdrawn_at "
+            "superseded_at rejected_reason revision"
+        ),
+        Privacy.OFFER: "title intro change_note rejected_comment",
+        Privacy.ACTOR: "created_by sent_by changes_requested_by accepted_by rejected_by withdrawn_by",
+    }
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        SENT = "sent"
+        CHANGES_REQUESTED = "changes_requested"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+        WITHDRAWN = "withdrawn"
+        SUPERSEDED = "superseded"
+
+    OPEN = (State.SENT, State.CHANGES_REQUESTED)
+    """States in which the customer may decide, while the version is not expired."""
+
+    class PaymentPolicy(models.TextChoices):
+        NONE = "none"
+        DEPOSIT = "deposit"
+        FULL = "full"
+
+    class InvoicePolicy(models.TextChoices):
+        AT_ACCEPTANCE = "at_acceptance"
+        ON_DELIVERY = "on_delivery"
+        PER_PERIOD = "per_period"
+
+    class RejectedReason(models.TextChoices):
+        PRICE = "price"
+        NOT_NOW = "not_now"
+        OTHER_SOLUTION = "other_solution"
+        OTHER = "other"
+
+    quotation = models.ForeignKey(Quotation, on_delete=models.CASCADE, related_name="versions")
+    version = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=17, choices=State, default=State.DRAFT)
+    title = models.CharField(max_length=160, blank=True)
+    intro = models.TextField(blank=True, max_length=4000)
+    change_note = models.TextField(blank=True, max_length=1000, help_text="what changed, in the seller's words")
+    valid_until = models.DateField(null=True, blank=True, help_text="the last day, in the seller's zone")
+    payment_policy = models.CharField(max_length=7, choices=PaymentPolicy, default=PaymentPolicy.NONE)
+    deposit_percent = FourDecimals(default=0)
+    invoice_policy = models.CharField(max_length=13, choices=InvoicePolicy, default=InvoicePolicy.AT_ACCEPTANCE)
+    invoice_before_payment = models.BooleanField(default=False)
+    signature_required = models.BooleanField(default=False)
+    terms = models.JSONField(default=list, help_text="pairs of title and text")
+    terms_version = models.CharField(max_length=20, blank=True)
+    revision = models.PositiveIntegerField(default=0, help_text="counts the saves of a draft: two editors notice")
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    sent_at = models.DateTimeField(null=True)
+    sent_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    first_viewed_at = models.DateTimeField(null=True)
+    changes_requested_at = models.DateTimeField(null=True)
+    changes_requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    rejected_at = models.DateTimeField(null=True)
+    rejected_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    rejected_reason = models.CharField(max_length=14, choices=RejectedReason, blank=True, default="")
+    rejected_comment = models.TextField(blank=True, max_length=2000)
+    reopened_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+    withdrawn_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    superseded_at = models.DateTimeField(null=True)
+
+    class Meta(Totals.Meta):
+        ordering = ["version"]
+        constraints = [
+            *Totals.Meta.constraints,
+            models.UniqueConstraint(fields=["quotation", "version"], name="quotation_version_once"),
+            models.UniqueConstraint(
+                fields=["quotation"],
+                condition=Q(state__in=["sent", "changes_requested", "accepted"]),
+                name="quotation_one_live_version",
+            ),
+            models.UniqueConstraint(fields=["quotation"], condition=Q(state="draft"), name="quotation_one_draft"),
+            models.CheckConstraint(
+                condition=Q(state="draft") | Q(sent_at__isnull=False, valid_until__isnull=False),
+                name="quotation_sent_has_date_and_validity",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="accepted", accepted_at__isnull=False)
+                | (~Q(state="accepted") & Q(accepted_at__isnull=True)),
+                name="quotation_accepted_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="rejected") | Q(rejected_at__isnull=False), name="quotation_rejected_when"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="changes_requested") | Q(changes_requested_at__isnull=False),
+                name="quotation_changes_requested_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="withdrawn") | Q(withdrawn_at__isnull=False), name="quotation_withdrawn_when"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="superseded") | Q(superseded_at__isnull=False), name="quotation_superseded_when"
+            ),
+            models.CheckConstraint(
+                condition=Q(payment_policy="deposit", deposit_percent__gt=0, deposit_percent__lt=100)
+                | (~Q(payment_policy="deposit") & Q(deposit_percent=0)),
+                name="quotation_deposit_percent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quotation.number} v{self.version}"
+
+    def is_expired(self, now: datetime) -> bool:
+        """Open, and the Valid Until day has ended in the seller's zone. Computed on read, never stored."""
+        return self.state in self.OPEN and self.validity_is_over(now)
+
+    def validity_is_over(self, now: datetime) -> bool:
+        """Whether the Valid Until day has ended in the seller's zone; valid through its last microsecond."""
+        return self.valid_until is not None and today(now, self.quotation.seller.zone) > self.valid_until
+
+    def status(self, now: datetime) -> str:
+        """The state as the customer sees it: `expired` instead of an open state whose time is over."""
+        return "expired" if self.is_expired(now) else self.state
+
+    def send(self, *, by: User, valid_until: date, now: datetime) -> None:
+        """draft → sent. The version before it that was still open is superseded. Conflict when it is no draft."""
+        rows = QuotationVersion.objects.filter(quotation_id=self.quotation_id)
+        rows.filter(state__in=self.OPEN).update(state=self.State.SUPERSEDED, superseded_at=now)
+        if rows.filter(state=self.State.ACCEPTED).exists():
+            raise Conflict(_("This quotation was accepted meanwhile; it can no longer be changed."))
+        self._move([self.State.DRAFT], self.State.SENT, sent_at=now, sent_by=by, valid_until=valid_until)
+        Quotation.objects.filter(pk=self.quotation_id).update(current=self)
+        self.quotation.current = self
+
+    def accept(self, *, by: User, now: datetime) -> None:
+        """sent, changes_requested → accepted, unless expired."""
+        self._refuse_expired(now)
+        self._move(self.OPEN, self.State.ACCEPTED, accepted_at=now, accepted_by=by)
+
+    def ask_for_changes(self, *, by: User, now: datetime) -> None:
+        """sent, changes_requested → changes_requested (a second wish adds to the first), unless expired."""
+        self._refuse_expired(now)
+        self._move(self.OPEN, self.State.CHANGES_REQUESTED, changes_requested_at=now, changes_requested_by=by)
+
+    def reject(self, *, by: User, reason: str, comment: str, now: datetime) -> None:
+        """sent, changes_requested → rejected with its reason, unless expired."""
+        self._refuse_expired(now)
+        self._move(
+            self.OPEN,
+            self.State.REJECTED,
+            rejected_at=now,
+            rejected_by=by,
+            rejected_reason=reason,
+            rejected_comment=comment,
+        )
+
+    def reopen(self, *, now: datetime) -> None:
+        """rejected → sent, until Valid Until."""
+        if self.validity_is_over(now):
+            raise Conflict(_("This quotation expired and can no longer be reopened. Ask for a new quotation."))
+        self._move([self.State.REJECTED], self.State.SENT, reopened_at=now)
+
+    def withdraw(self, *, by: User, now: datetime) -> None:
+        """sent, changes_requested → withdrawn, by the seller; also when expired."""
+        self._move(self.OPEN, self.State.WITHDRAWN, withdrawn_at=now, withdrawn_by=by)
+
+    def _refuse_expired(self, now: datetime) -> None:
+        if self.is_expired(now):
+            raise Conflict(_("This quotation has expired. Nothing was changed. Ask for a new quotation."))
+
+    def _move(self, allowed: Any, state: str, **changes: Any) -> None:
+        """Claim the row from one of `allowed`; Conflict with what happened meanwhile when another was first."""
+        if not claim(QuotationVersion.objects.filter(pk=self.pk, state__in=allowed), state=state, **changes):
+            self.refresh_from_db()
+            raise Conflict(_already(self.state))
+        self.state = state
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+def _already(state: str) -> str:
+    """What to tell somebody who came too late."""
+    return {
+        "draft": _("This version has not been sent yet."),
+        "sent": _("This quotation is open and waits for a decision."),
+        "changes_requested": _("Changes were requested for this quotation meanwhile. Nothing else was changed."),
+        "accepted": _("This quotation has already been accepted. Nothing else was changed."),
+        "rejected": _("This quotation has already been rejected. Nothing else was changed."),
+        "withdrawn": _("This quotation was withdrawn by the seller. Nothing was changed."),
+        "superseded": _("A new version of this quotation was sent meanwhile. Nothing was changed."),
+    }[state]
+
+
+class QuotationLine(Line):
+    """A line of a version. `key` stays the same from version to version, so that changes are told line by line."""
+
+    privacy = {
+        Privacy.NONE: (
+            "id version key position kind product quantity unit unit_price discount_percent vat_category vat_rate "
+            "net_minor optional selected quantity_min quantity_max"
+        ),
+        Privacy.OFFER: "name detail",
+    }
+
+    version = models.ForeignKey(QuotationVersion, on_delete=models.CASCADE, related_name="lines")
+    key = models.PositiveIntegerField()
+    optional = models.BooleanField(default=False)
+    selected = models.BooleanField(default=True, help_text="an optional line the seller proposes")
+    quantity_min = FourDecimals(null=True, blank=True)
+    quantity_max = FourDecimals(null=True, blank=True)
+
+    class Meta(Line.Meta):
+        constraints = [
+            *Line.Meta.constraints,
+            models.UniqueConstraint(fields=["version", "key"], name="quotation_line_key_once"),
+            models.CheckConstraint(condition=Q(optional=True) | Q(selected=True), name="quotation_line_fixed_is_selected"),
+            models.CheckConstraint(condition=Q(optional=False) | Q(kind="line"), name="quotation_line_optional_is_a_line"),
+            models.CheckConstraint(
+                condition=Q(quantity_min__isnull=True, quantity_max__isnull=True)
+                | Q(quantity_min__gt=0, quantity_max__gte=F("quantity_min"), quantity__gte=F("quantity_min"))
+                & Q(quantity__lte=F("quantity_max")),
+                name="quotation_line_quantity_range",
+            ),
+        ]

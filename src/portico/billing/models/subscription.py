@@ -1,0 +1,155 @@
+"""A customer's running database and the subscription that pays for it."""
+
+from datetime import date
+from decimal import Decimal
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+
+from portico.accounts.models import Customer, Membership
+from portico.billing.models.catalog import Product
+from portico.kit.decimals import FourDecimals
+from portico.kit.privacy import Privacy
+
+
+class Database(models.Model):
+    """The customer's running instance, known by its name, which is also its address in the portal."""
+
+    privacy = {Privacy.NONE: "id created_at", Privacy.SUBSCRIPTION: "customer name"}
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="databases")
+    name = models.CharField(max_length=63, unique=True, validators=[RegexValidator(r"^[a-z0-9](-?[a-z0-9])*$")])
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    """Subscriptions as a person may see them."""
+
+    def visible_to(self, membership: Membership) -> "SubscriptionQuerySet":
+        """Those of the member's customer."""
+        return self.filter(customer_id=membership.customer_id)
+
+
+class Subscription(models.Model):
+    """What is paid for a database each period. Periods are half-open days in the seller's zone."""
+
+    privacy = {
+        Privacy.NONE: "id state currency term_months period_start period_end auto_renew created_at",
+        Privacy.SUBSCRIPTION: "customer database",
+    }
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        ACTIVE = "active"
+        PAST_DUE = "past_due"
+        SUSPENDED = "suspended"
+        PAUSED = "paused"
+        ENDED = "ended"
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
+    database = models.OneToOneField(Database, on_delete=models.PROTECT, related_name="subscription")
+    state = models.CharField(max_length=9, choices=State, default=State.PENDING)
+    currency = models.CharField(max_length=3)
+    term_months = models.PositiveSmallIntegerField()
+    period_start = models.DateField(null=True)
+    period_end = models.DateField(null=True, help_text="exclusive: the renewal date")
+    auto_renew = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(period_start__isnull=True, period_end__isnull=True) | Q(period_end__gt=F("period_start")),
+                name="subscription_period_not_empty",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="pending") | Q(period_start__isnull=False), name="subscription_running_has_a_period"
+            ),
+            models.CheckConstraint(condition=Q(term_months__gte=1, term_months__lte=120), name="subscription_term_months"),
+        ]
+        indexes = [models.Index(fields=["customer", "id"], name="subscription_of_customer")]
+
+    def __str__(self) -> str:
+        return self.database.name
+
+    def start(self, period_start: date, period_end: date) -> None:
+        """Begin the first period [start, end)."""
+        self.state, self.period_start, self.period_end = self.State.ACTIVE, period_start, period_end
+        self.save(update_fields=["state", "period_start", "period_end"])
+        SubscriptionPeriod.objects.create(subscription=self, start=period_start, end=period_end)
+
+    def add(self, product: Product, quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, on: date) -> None:
+        """Add `quantity` of `product`, into the item that stands at the same price, else a new one."""
+        same = self.items.filter(
+            product=product, unit_price=unit_price, discount_percent=discount_percent, ended_on=None
+        ).first()
+        if same is not None:
+            same.quantity += quantity
+            same.save(update_fields=["quantity"])
+            return
+        self.items.create(
+            product=product,
+            description=product.name,
+            quantity=quantity,
+            unit_price=unit_price,
+            discount_percent=discount_percent,
+            started_on=on,
+        )
+
+
+class SubscriptionItem(models.Model):
+    """One product of a subscription, priced per term."""
+
+    privacy = {
+        Privacy.NONE: "id subscription product description quantity unit_price discount_percent started_on ended_on"
+    }
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    description = models.CharField(max_length=160)
+    quantity = FourDecimals()
+    unit_price = FourDecimals(help_text="for one unit and one term, excluding VAT")
+    discount_percent = FourDecimals(default=0)
+    started_on = models.DateField()
+    ended_on = models.DateField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="subscription_item_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(discount_percent__gte=0, discount_percent__lte=100), name="subscription_item_discount_percent"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on")), name="subscription_item_ends_after"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class SubscriptionPeriod(models.Model):
+    """A period that has begun: kept for ever, so that no past date is ever computed again."""
+
+    privacy = {Privacy.NONE: "id subscription start end"}
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="periods")
+    start = models.DateField()
+    end = models.DateField(help_text="exclusive")
+
+    class Meta:
+        ordering = ["start"]
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "start"], name="one_period_per_start"),
+            models.CheckConstraint(condition=Q(end__gt=F("start")), name="period_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {self.end})"

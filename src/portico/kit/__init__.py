@@ -1,0 +1,1 @@
+"""What has no business words: money arithmetic, errors, files, jobs, pages' plumbing."""
