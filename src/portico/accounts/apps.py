@@ -1,0 +1,11 @@
+"""Seller, customers, people, roles, history, sign-in."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """The app `portico.accounts`."""
+
+    name = "portico.accounts"
+    label = "accounts"
+    default_auto_field = "django.db.models.BigAutoField"
