@@ -126,7 +126,9 @@ _context = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.jinja2.Jinja2",
-        "DIRS": [SOURCE / app / "templates" for app in ("home", "privacy", "conversation", "billing", "accounts", "kit")],
+        "DIRS": [
+            SOURCE / app / "templates" for app in ("home", "privacy", "conversation", "billing", "accounts", "kit")
+        ],
         "APP_DIRS": False,
         "OPTIONS": {"environment": "portico.jinja.environment"},
     },
@@ -178,6 +180,10 @@ def database(url: str) -> dict[str, Any]:
 
 DATABASE_URL = text("DATABASE_URL", f"sqlite:///{PORTICO_DATA / 'portico.sqlite3'}")
 DATABASES = {"default": database(DATABASE_URL)}
+if RUN == "test" and DATABASE_URL.startswith("sqlite:"):
+    DATABASES["default"]["TEST"] = {
+        "NAME": str(PORTICO_DATA / "test.sqlite3")
+    }  # a file: threads share it as in real life
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"  # shared and never cached: a sign-out holds everywhere at once
 CACHES = {
@@ -284,7 +290,9 @@ def mail(url: str) -> dict[str, Any]:
     """Django's mail settings for `smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS) or `smtp://localhost`."""
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise ImproperlyConfigured("PORTICO_MAIL_URL must look like smtp://user:password@mail.example:587 or smtps://…:465")
+        raise ImproperlyConfigured(
+            "PORTICO_MAIL_URL must look like smtp://user:password@mail.example:587 or smtps://…:465"
+        )
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
@@ -331,20 +339,26 @@ def refuse_unsafe() -> None:
     if not SECRET_KEY:
         faults.append("PORTICO_SECRET_KEY is not set. Set it to at least 50 random characters: openssl rand -base64 48")
     elif len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 12:
-        faults.append("PORTICO_SECRET_KEY is too weak. Set it to at least 50 random characters: openssl rand -base64 48")
+        faults.append(
+            "PORTICO_SECRET_KEY is too weak. Set it to at least 50 random characters: openssl rand -base64 48"
+        )
     if not _base.hostname or _base.scheme not in {"https", "http"} or _base.path or _base.query:
         faults.append("PORTICO_BASE_URL is not set. Set it to the address people type, e.g. https://portal.example.com")
     elif not HTTPS and _base.hostname not in {"localhost", "127.0.0.1", "::1"} and not flag("PORTICO_ALLOW_HTTP"):
-        faults.append("PORTICO_BASE_URL is not https. Set an https:// address (or PORTICO_ALLOW_HTTP=1 in a closed network).")
+        faults.append(
+            "PORTICO_BASE_URL is not https. Set an https:// address (or PORTICO_ALLOW_HTTP=1 in a closed network)."
+        )
     elif HTTPS and not PORTICO_TRUSTED_PROXIES:
         faults.append(
-            "PORTICO_BASE_URL is https, and your proxy speaks it: set PORTICO_TRUSTED_PROXIES=1 (the number of proxies), and let "
-            "the proxy set X-Forwarded-Proto and X-Forwarded-For itself."
+            "PORTICO_BASE_URL is https, which a proxy speaks for us: set PORTICO_TRUSTED_PROXIES=1 (how many there are), and "
+            "let the proxy set X-Forwarded-Proto and X-Forwarded-For itself."
         )
     if not text("DATABASE_URL"):
         faults.append("DATABASE_URL is not set. Set it, e.g. postgresql://portico:password@db.example/portico")
     if "sandbox" in PORTICO_PROVIDERS and not flag("PORTICO_ALLOW_SANDBOX"):
-        faults.append("PORTICO_PROVIDERS names sandbox, which takes no real money. Remove it (or set PORTICO_ALLOW_SANDBOX=1).")
+        faults.append(
+            "PORTICO_PROVIDERS names sandbox, which takes no real money. Remove it (or set PORTICO_ALLOW_SANDBOX=1)."
+        )
     for name, value in PORTICO_WEBHOOK_SECRETS.items():
         if len(value) < 16:
             faults.append(

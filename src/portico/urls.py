@@ -1,8 +1,8 @@
 """Where everything is mounted.
 
 A face (`my`, `staff`, `share`, …) is a package or module of an app. Each of its modules lists its own `urlpatterns`, relative
-to the face and named `<noun>.<view>`: billing/my/quotations.py has `path("quotations/<number>/", detail, name="quotations.detail")`,
-reached as `my:quotations.detail` at `/my/quotations/<number>/`.
+to the face and named `<noun>.<view>`: billing/my/quotations.py has
+`path("quotations/<str:number>/", detail, name="quotations.detail")`, reached as `my:quotations.detail` at `/my/quotations/<number>/`.
 """
 
 from importlib import import_module

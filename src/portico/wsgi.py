@@ -1,4 +1,4 @@
-"""The web application for a WSGI server. Started without `./portico`, it is a production process and refuses unsafe settings."""
+"""The web application for a WSGI server. Started without `./portico`, it is a production process: it refuses to be unsafe."""
 
 import os
 
