@@ -103,16 +103,19 @@ INSTALLED_APPS = [
     "portico.home",
 ]
 MIDDLEWARE = [
+    "portico.kit.logs.RequestLog",
+    "portico.kit.headers.Headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portico.kit.language.Language",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portico.kit.refusals.Refusals",
 ]
 ROOT_URLCONF = "portico.urls"
 WSGI_APPLICATION = "portico.wsgi.application"
@@ -259,6 +262,7 @@ SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
+CSRF_FAILURE_VIEW = "portico.kit.refusals.csrf_failure"
 CSRF_COOKIE_NAME = "__Host-portico-csrf" if HTTPS else "portico-csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
@@ -329,6 +333,23 @@ PORTICO_WEBHOOK_SECRETS = {
 
 PORTICO_PROCESSES = number("PORTICO_PROCESSES", os.cpu_count() or 1)
 PORTICO_HEARTBEAT_SECONDS = 30
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {"()": "portico.kit.logs.JSONFormatter"},
+        "plain": {"format": "%(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json" if PRODUCTION else "plain"}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": text("PORTICO_LOG_LEVEL", "INFO" if PRODUCTION else "WARNING").upper(),
+    },
+    "loggers": {
+        "django": {"handlers": [], "level": "NOTSET"},
+        "django.request": {"level": "ERROR"},  # portico.request tells the status of every answer
+    },
+}
 
 
 def refuse_unsafe() -> None:

@@ -2,14 +2,19 @@
 
 A face (`my`, `staff`, `share`, …) is a package or module of an app. Each of its modules lists its own `urlpatterns`, relative
 to the face and named `<noun>.<view>`: billing/my/quotations.py has
-`path("quotations/<str:number>/", detail, name="quotations.detail")`, reached as `my:quotations.detail` at `/my/quotations/<number>/`.
+`path("quotations/<str:number>/", detail, name="quotations.detail")`, reached as `my:quotations.detail` at
+`/my/quotations/<number>/`.
 """
 
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, include, path, reverse
+
+from portico.accounts.access import public
+from portico.kit import health, metrics
 
 APPS = ("home", "privacy", "conversation", "billing", "accounts")
 
@@ -28,10 +33,27 @@ def face(name: str) -> list[URLPattern | URLResolver]:
     return patterns
 
 
+@public
+def front(request: HttpRequest) -> HttpResponseRedirect:
+    """`/`: to one's own home, or to the sign-in page."""
+    if not request.user.is_authenticated:
+        return HttpResponseRedirect(reverse("account_login"))
+    return HttpResponseRedirect("/staff/" if getattr(request.user, "is_staff", False) else "/my/")
+
+
 urlpatterns = [
+    path("", front, name="front"),
     path("account/", include("allauth.urls")),
     path("my/", include((face("my"), "my"))),
     path("staff/", include((face("staff"), "staff"))),
     path("share/", include((face("share"), "share"))),
     path("webhooks/", include((face("webhooks"), "webhooks"))),
+    path("health/live", public(health.live), name="health.live"),
+    path("health/ready", public(health.ready), name="health.ready"),
+    path("metrics", public(metrics.metrics), name="metrics"),
 ]
+
+handler400 = "portico.kit.refusals.bad_request"
+handler403 = "portico.kit.refusals.forbidden"
+handler404 = "portico.kit.refusals.not_found"
+handler500 = "portico.kit.refusals.failure"

@@ -1,5 +1,7 @@
 """Plumbing without business words."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -9,3 +11,7 @@ class KitConfig(AppConfig):
     name = "portico.kit"
     label = "kit"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register our system checks."""
+        import_module("portico.kit.checks")
