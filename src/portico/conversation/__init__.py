@@ -1,0 +1,1 @@
+"""A thread on each quotation, order, invoice and subscription."""

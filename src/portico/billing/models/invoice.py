@@ -246,7 +246,7 @@ class InvoiceLine(Line):
         constraints = [
             *Line.Meta.constraints,
             models.UniqueConstraint(
-                fields=["deducts", "vat_category", "vat_rate"],
+                fields=["invoice", "deducts", "vat_category", "vat_rate"],
                 condition=Q(deducts__isnull=False),
                 name="deposit_deducted_once_per_vat_group",
             ),

@@ -6,10 +6,13 @@ from decimal import Decimal
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership
 from portico.billing.models.catalog import Product
 from portico.kit.decimals import FourDecimals
+from portico.kit.errors import Conflict
+from portico.kit.periods import next_period_end
 from portico.kit.privacy import Privacy
 
 
@@ -83,6 +86,17 @@ class Subscription(models.Model):
         self.state, self.period_start, self.period_end = self.State.ACTIVE, period_start, period_end
         self.save(update_fields=["state", "period_start", "period_end"])
         SubscriptionPeriod.objects.create(subscription=self, start=period_start, end=period_end)
+
+    def renew(self) -> "SubscriptionPeriod":
+        """Begin the next period, from the end of this one, of the same term; the first day of all is the anchor."""
+        first = self.periods.order_by("start").first()
+        if first is None or self.period_end is None:
+            raise Conflict(_("This subscription has not begun; there is nothing to renew."))
+        start = self.period_end
+        self.period_start, self.period_end = start, next_period_end(first.start, start, self.term_months)
+        self.state = self.State.ACTIVE
+        self.save(update_fields=["state", "period_start", "period_end"])
+        return SubscriptionPeriod.objects.create(subscription=self, start=start, end=self.period_end)
 
     def add(self, product: Product, quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, on: date) -> None:
         """Add `quantity` of `product`, into the item that stands at the same price, else a new one."""

@@ -1,0 +1,258 @@
+"""An order's life: placed by an acceptance, confirmed by its payment, delivered, fulfilled, or cancelled.
+
+Every function runs inside the caller's transaction unless it says that it opens one.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Event, User
+from portico.billing import pricing
+from portico.billing.actions import bill
+from portico.billing.models import (
+    Change,
+    Database,
+    Invoice,
+    Order,
+    OrderLine,
+    PaymentRequest,
+    Quotation,
+    QuotationLine,
+    QuotationVersion,
+    Subscription,
+)
+from portico.billing.models.line import LINE_FIELDS, Line
+from portico.billing.models.number import NumberSeries
+from portico.kit.errors import Conflict, Invalid
+from portico.kit.periods import next_period_end, today
+
+
+def place_order(
+    *,
+    version: QuotationVersion,
+    lines: Sequence[tuple[QuotationLine, Decimal]],
+    priced: pricing.Priced,
+    po_number: str,
+    by: User | None,
+    now: datetime,
+) -> Order:
+    """The order of an accepted version: `lines` are those chosen, with their quantities; `priced` is their pricing.
+
+    By the payment policy it is confirmed at once or awaits a payment request; with `invoice_before_payment` it awaits
+    the payment of an invoice instead.
+    """
+    quotation = version.quotation
+    day = today(now, quotation.seller.zone)
+    order = Order.objects.create(
+        seller=quotation.seller,
+        customer=quotation.customer,
+        number=NumberSeries.take(quotation.seller, NumberSeries.Series.ORDER, day).number,
+        version=version,
+        state=Order.State.AWAITING_PAYMENT,
+        title=version.title,
+        po_number=po_number,
+        currency=version.currency,
+        net_minor=priced.net_minor,
+        vat_minor=priced.vat_minor,
+        total_minor=priced.total_minor,
+        payment_policy=version.payment_policy,
+        deposit_percent=version.deposit_percent,
+        invoice_policy=version.invoice_policy,
+        invoice_before_payment=version.invoice_before_payment,
+        terms=version.terms,
+        due_days=quotation.customer.payment_terms_days,
+        subscription=quotation.subscription,
+        database_name=quotation.database_name,
+        term_months=quotation.term_months,
+        ordered_on=day,
+        created_at=now,
+        created_by=by,
+    )
+    nets = {line.key: line.net_minor for line in priced.lines}
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            order=order,
+            **{name: getattr(line, name) for name in LINE_FIELDS} | {"quantity": quantity, "net_minor": nets.get(line.key, 0)},
+        )
+        for line, quantity in lines
+    )
+    _plan_changes(order, quotation, now=now)
+    Event.record(
+        "order.placed", order, now=now, by=by, customer=order.customer, number=order.number, total_minor=order.total_minor
+    )
+    _ask_for_payment(order, priced, by=by, now=now)
+    return order
+
+
+def _plan_changes(order: Order, quotation: Quotation, *, now: datetime) -> None:
+    """The subscription changes that wait for this order: those agreed with the quotation, else its database lines."""
+    planned = Change.objects.filter(quotation=quotation, state=Change.State.PENDING)
+    if planned.update(order=order) or quotation.kind == Quotation.Kind.RENEWAL:
+        return
+    if not order.subscription_id and not order.database_name:
+        return
+    Change.objects.bulk_create(
+        Change(
+            subscription=order.subscription,
+            quotation=quotation,
+            order=order,
+            product=line.product,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            discount_percent=line.discount_percent,
+            created_at=now,
+        )
+        for line in order.lines.select_related("product")
+        if line.product is not None and line.product.in_database
+    )
+
+
+def _ask_for_payment(order: Order, priced: pricing.Priced, *, by: User | None, now: datetime) -> None:
+    """What must be paid before the order is confirmed; nothing: it is confirmed at once."""
+    policy = QuotationVersion.PaymentPolicy
+    if order.payment_policy == policy.NONE or order.total_minor == 0:
+        confirm_order(order, now=now)
+        return
+    if order.invoice_before_payment:
+        issue = bill.issue_deposit if order.payment_policy == policy.DEPOSIT else bill.invoice_rest
+        issue(order, by=by, now=now)
+        return
+    deposit = order.payment_policy == policy.DEPOSIT
+    PaymentRequest.objects.create(
+        order=order,
+        kind=PaymentRequest.Kind.DEPOSIT if deposit else PaymentRequest.Kind.FULL,
+        amount_minor=pricing.deposit(priced, order.deposit_percent).total_minor if deposit else priced.total_minor,
+        currency=order.currency,
+        created_at=now,
+    )
+
+
+def confirm_order(order: Order, *, now: datetime) -> None:
+    """awaiting_payment → confirmed, then what follows: the subscription changes, and the invoice where none waits.
+
+    Called at acceptance where nothing is to be paid first, else by the settling transaction.
+    """
+    order.confirm(now=now)
+    Event.record("order.confirmed", order, now=now, customer=order.customer, number=order.number)
+    _apply_changes(order, now=now)
+    policy = QuotationVersion.InvoicePolicy
+    at_once = order.invoice_policy in {policy.AT_ACCEPTANCE, policy.PER_PERIOD}
+    if order.total_minor and at_once and bill.left_to_invoice(order):
+        bill.invoice_rest(order, by=None, now=now)
+    _fulfil_when_delivered(order, by=None, now=now)
+
+
+def _apply_changes(order: Order, *, now: datetime) -> None:
+    """Make the agreed changes real; what lives in the database is delivered by that."""
+    changes = list(order.changes.filter(state=Change.State.PENDING).select_related("product"))
+    renewal = order.version is not None and order.version.quotation.kind == Quotation.Kind.RENEWAL
+    if changes or renewal:
+        subscription = order.subscription or _open_subscription(order, now=now)
+        if renewal:
+            subscription.renew()
+            Event.record("subscription.renewed", subscription, now=now, customer=order.customer, order=order.number)
+        for change in changes:
+            if change.apply(subscription, now=now):
+                day = today(now, order.seller.zone)
+                subscription.add(change.product, change.quantity, change.unit_price, change.discount_percent, day)
+        if changes:
+            Event.record("subscription.changed", subscription, now=now, customer=order.customer, order=order.number)
+    in_database = order.lines.filter(kind=Line.Kind.LINE, product__kind__in=["application", "users", "plan", "theme"])
+    in_database.update(delivered_quantity=F("quantity"))
+
+
+def _open_subscription(order: Order, *, now: datetime) -> Subscription:
+    """Open the database that a new sale names, with its first period from today."""
+    database, _created = Database.objects.get_or_create(
+        name=order.database_name, defaults={"customer": order.customer, "created_at": now}
+    )
+    if database.customer_id != order.customer_id:
+        raise Conflict(_("The database name %(name)s is taken. Choose another one.") % {"name": order.database_name})
+    existing = Subscription.objects.filter(database=database).first()
+    if existing is not None:
+        return existing
+    subscription = Subscription.objects.create(
+        customer=order.customer,
+        database=database,
+        currency=order.currency,
+        term_months=order.term_months,
+        created_at=now,
+    )
+    start = today(now, order.seller.zone)
+    subscription.start(start, next_period_end(start, start, order.term_months))
+    Order.objects.filter(pk=order.pk).update(subscription=subscription)
+    order.subscription = subscription
+    Event.record("subscription.started", subscription, now=now, customer=order.customer, order=order.number)
+    return subscription
+
+
+def record_delivery(*, order: Order, quantities: Mapping[int, Decimal], by: User, now: datetime) -> None:
+    """Staff record what was delivered, by order line id; all delivered: the order is fulfilled. Opens a transaction.
+
+    Raises Conflict when the order is not confirmed, Invalid for a quantity that is nothing or more than is left.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update(of=("self",)).select_related("seller", "customer", "version").get(pk=order.pk)
+        if order.state != Order.State.CONFIRMED:
+            raise Conflict(
+                _("Only a confirmed order can be delivered; this one is not. Nothing was changed.")
+                if order.state != Order.State.FULFILLED
+                else _("Everything of this order was delivered already. Nothing was changed.")
+            )
+        lines = {line.pk: line for line in order.lines.filter(kind=Line.Kind.LINE)}
+        wanted = {key: quantity for key, quantity in quantities.items() if quantity}
+        if not wanted or not set(wanted) <= set(lines):
+            raise Invalid(_("Enter the quantity delivered for at least one line of this order."))
+        for key, quantity in wanted.items():
+            lines[key].deliver(quantity)
+        Event.record(
+            "order.delivered",
+            order,
+            now=now,
+            by=by,
+            customer=order.customer,
+            lines={str(key): str(quantity) for key, quantity in wanted.items()},
+        )
+        _fulfil_when_delivered(order, by=by, now=now)
+
+
+def _fulfil_when_delivered(order: Order, *, by: User | None, now: datetime) -> None:
+    if order.lines.filter(kind=Line.Kind.LINE).exclude(delivered_quantity=F("quantity")).exists():
+        return
+    order.fulfil(now=now)
+    Event.record("order.fulfilled", order, now=now, by=by, customer=order.customer, number=order.number)
+
+
+def invoice_delivered(*, order: Order, by: User, now: datetime) -> Invoice:
+    """Staff invoice what was delivered and not invoiced yet. Opens a transaction; Conflict when there is nothing."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update(of=("self",)).select_related("seller", "customer", "version").get(pk=order.pk)
+        if order.state not in {Order.State.CONFIRMED, Order.State.FULFILLED}:
+            raise Conflict(_("Only a confirmed order can be invoiced. No invoice was made."))
+        return bill.invoice_delivered(order, by=by, now=now)
+
+
+def cancel_order(*, order: Order, by: User, now: datetime) -> None:
+    """Cancel before fulfilment. Without an invoice nothing else is made; with one, credit it first. Opens a transaction.
+
+    Raises Conflict when it is fulfilled, or an invoice that was not credited stands.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update(of=("self",)).select_related("customer").get(pk=order.pk)
+        for invoice in order.invoices.filter(state=Invoice.State.ISSUED).exclude(kind=Invoice.Kind.CREDIT_NOTE):
+            credited = sum(note.total_minor for note in invoice.credit_notes.filter(state=Invoice.State.ISSUED))
+            if credited < invoice.total_minor:
+                raise Conflict(
+                    _("Invoice %(number)s of this order stands. Credit it first, then cancel the order. Nothing was changed.")
+                    % {"number": invoice.number}
+                )
+        order.cancel(by=by, now=now)
+        for request in order.payment_requests.filter(state=PaymentRequest.State.OPEN):
+            request.cancel(now=now)
+        order.changes.filter(state=Change.State.PENDING).update(state=Change.State.CANCELLED)
+        Event.record("order.cancelled", order, now=now, by=by, customer=order.customer, number=order.number)

@@ -1,0 +1,428 @@
+"""From the things of the sale to the neutral `Sheet` that page and PDF draw. Reads only; texts in the customer's language."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Customer, Seller, User
+from portico.billing import pricing
+from portico.billing.documents.offer import deposit_of, offered, price_selection
+from portico.billing.documents.sheet import (
+    Sheet,
+    SheetFact,
+    SheetLine,
+    SheetParty,
+    SheetPayment,
+    SheetSum,
+    SheetText,
+    SheetVat,
+)
+from portico.billing.models import Invoice, InvoiceLine, Order, OrderLine, PaymentRequest, QuotationLine, QuotationVersion
+from portico.billing.models.line import Line
+from portico.billing.vat import statutory_note
+from portico.kit import formats
+from portico.kit.periods import today
+
+
+def quotation_sheet(
+    version: QuotationVersion, choices: Mapping[int, Decimal], *, now: datetime, stamped: bool = False
+) -> Sheet:
+    """The sheet of a version with the customer's choices (by line key). `stamped` shows how it ended."""
+    quotation = version.quotation
+    seller, customer = quotation.seller, quotation.customer
+    with translation.override(customer.language):
+        lines = list(version.lines.all())
+        priced = price_selection(version, choices, lines=lines)
+        facts = [
+            SheetFact(_("Date"), (version.sent_at or now).astimezone(seller.zone).date()),
+            *([SheetFact(_("Valid Until"), version.valid_until)] if version.valid_until else []),
+            SheetFact(_("Currency"), version.currency),
+        ]
+        sums = _sums(priced)
+        if version.payment_policy == QuotationVersion.PaymentPolicy.DEPOSIT:
+            percent = formats.percent(version.deposit_percent, customer.language)
+            facts.append(SheetFact(_("Deposit"), percent))
+            deposit = deposit_of(version, priced)
+            sums += [
+                SheetSum(_("Deposit due on acceptance, %(percent)s") % {"percent": percent}, deposit, "deposit"),
+                SheetSum(_("Balance"), priced.total_minor - deposit, "rest"),
+            ]
+        stamp, tone = _quotation_stamp(version, now) if stamped else ("", "")
+        return Sheet(
+            kind="quotation",
+            title=_("Quotation"),
+            number=quotation.number,
+            version=version.version,
+            currency=version.currency,
+            language=customer.language,
+            issued_on=(version.sent_at or now).astimezone(seller.zone).date(),
+            seller=_seller(_seller_values(seller)),
+            seller_short_name=seller.short_name,
+            buyer=_buyer(_("Prepared for"), _buyer_values(customer), contact=quotation.contact),
+            contact=_contact(quotation.salesperson),
+            facts=tuple(facts),
+            subject=version.title,
+            intro=version.intro,
+            lines=tuple(_offered_lines(lines, choices, priced)),
+            vat=_vat_of(priced, customer.language),
+            sums=tuple(sums),
+            terms=_terms(version.terms),
+            stamp=stamp,
+            stamp_tone=tone,
+            signed_by_seller=quotation.salesperson.get_full_name() if quotation.salesperson else "",
+            signed_by_buyer=version.acceptance.signer_name if version.accepted_at and hasattr(version, "acceptance") else "",
+            show_signature=version.signature_required,
+            footer=_footer(_seller_values(seller)),
+        )
+
+
+def order_sheet(order: Order) -> Sheet:
+    """The sheet of a sales order, with what was delivered and invoiced of each line."""
+    customer, seller = order.customer, order.seller
+    with translation.override(customer.language):
+        lines = list(order.lines.order_by("position"))
+        priced = _priced(lines, order.currency)
+        facts = [SheetFact(_("Date"), order.ordered_on), SheetFact(_("Currency"), order.currency)]
+        if order.po_number:
+            facts.append(SheetFact(_("Your order number"), order.po_number))
+        if order.version is not None:
+            facts.append(SheetFact(_("Quotation"), str(order.version.quotation.number)))
+        cancelled = order.state == Order.State.CANCELLED
+        return Sheet(
+            kind="order",
+            title=_("Sales order"),
+            number=order.number,
+            currency=order.currency,
+            language=customer.language,
+            issued_on=order.ordered_on,
+            seller=_seller(_seller_values(seller)),
+            seller_short_name=seller.short_name,
+            buyer=_buyer(_("Ordered by"), _buyer_values(customer)),
+            facts=tuple(facts),
+            subject=order.title,
+            lines=tuple(_document_lines(lines)),
+            vat=_vat_of(priced, customer.language),
+            sums=tuple(_sums(priced)),
+            terms=_terms(order.terms),
+            stamp=_("Cancelled") if cancelled else "",
+            stamp_tone="" if cancelled else "",
+            footer=_footer(_seller_values(seller)),
+        )
+
+
+def payment_request_sheet(request: PaymentRequest, *, paid_minor: int, reference: str, epc: str) -> Sheet:
+    """The sheet of a payment request: what the order asks to be paid first, and how. It is not an invoice."""
+    order = request.order
+    customer, seller = order.customer, order.seller
+    with translation.override(customer.language):
+        what = (
+            _("Deposit %(percent)s on order %(number)s")
+            % {"percent": formats.percent(order.deposit_percent, customer.language), "number": order.number}
+            if request.kind == PaymentRequest.Kind.DEPOSIT
+            else _("Payment of order %(number)s") % {"number": order.number}
+        )
+        sums = [SheetSum(_("Total of the order"), order.total_minor), SheetSum(what, request.amount_minor, "grand")]
+        if paid_minor:
+            sums += [
+                SheetSum(_("Paid"), -paid_minor, "paid"),
+                SheetSum(_("Amount Due"), request.amount_minor - paid_minor, "due"),
+            ]
+        created_on = request.created_at.astimezone(seller.zone).date()
+        return Sheet(
+            kind="payment_request",
+            title=_("Payment request"),
+            number=order.number,
+            currency=request.currency,
+            language=customer.language,
+            issued_on=created_on,
+            seller=_seller(_seller_values(seller)),
+            seller_short_name=seller.short_name,
+            buyer=_buyer(_("For"), _buyer_values(customer)),
+            facts=(SheetFact(_("Date"), created_on), SheetFact(_("Order"), order.number)),
+            subject=order.title,
+            lines=(SheetLine("line", what, net_minor=request.amount_minor, quantity=Decimal(1)),),
+            sums=tuple(sums),
+            notes=(_("This is not an invoice. The invoice follows when your payment has arrived."),),
+            payment=_payment(_seller_values(seller), reference, epc),
+            stamp=_("Paid") if request.state == PaymentRequest.State.SETTLED else "",
+            stamp_tone="ok" if request.state == PaymentRequest.State.SETTLED else "",
+            footer=_footer(_seller_values(seller)),
+        )
+
+
+def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "", epc: str = "") -> Sheet:
+    """The sheet of an issued invoice or credit note, from its frozen copy alone.
+
+    `live` adds what changes after issue (paid, due, stamp) for the page; the stored PDF is drawn without it, so that the
+    issued file never changes.
+    """
+    content, buyer = invoice.content, invoice.buyer
+    seller = content["seller"]
+    credit = invoice.kind == Invoice.Kind.CREDIT_NOTE
+    with translation.override(invoice.language):
+        facts: list[SheetFact] = [SheetFact(_("Date"), _known(invoice.issued_on))]
+        if invoice.due_on and not credit:
+            facts.append(SheetFact(_("Due date"), invoice.due_on))
+        if content["delivered_on"]:
+            facts.append(SheetFact(_("Delivered on"), date.fromisoformat(content["delivered_on"])))
+        facts += [
+            SheetFact(label, value)
+            for label, value in (
+                (_("Order"), content["order"]),
+                (_("Your order number"), content["po_number"]),
+                (_("Refers to"), content["refers_to"]),
+            )
+            if value
+        ]
+        titles = {"invoice": _("Invoice"), "deposit": _("Deposit invoice"), "credit_note": _("Credit note")}
+        stamp, tone = _invoice_stamp(invoice) if live else ("", "")
+        return Sheet(
+            kind={"deposit": "deposit_invoice"}.get(invoice.kind, invoice.kind),
+            title=titles[invoice.kind],
+            number=str(invoice.number),
+            currency=invoice.currency,
+            language=invoice.language,
+            issued_on=_known(invoice.issued_on),
+            seller=_seller(seller),
+            seller_short_name=invoice.seller.short_name,
+            buyer=_buyer(_("Billed to"), buyer),
+            facts=tuple(facts),
+            subject=invoice.title,
+            intro=invoice.reason,
+            lines=tuple(_document_lines(list(invoice.lines.order_by("position")))),
+            vat=tuple(
+                SheetVat(category, Decimal(rate), base, vat_minor, note)
+                for category, rate, base, vat_minor, _code, note in content["vat"]
+            ),
+            sums=tuple(_invoice_sums(invoice, live=live)),
+            terms=_terms(content["terms"]),
+            payment=_payment(seller, reference, epc) if not credit and reference else None,
+            stamp=stamp,
+            stamp_tone=tone,
+            footer=_footer(seller),
+        )
+
+
+# Parts -----------------------------------------------------------------------------------------------------------------
+
+
+def _offered_lines(
+    lines: Iterable[QuotationLine], choices: Mapping[int, Decimal], priced: pricing.Priced
+) -> Iterable[SheetLine]:
+    """Lines as offered, with the customer's quantity, or the seller's where the line is not chosen."""
+    chosen = {line.key: line for line in priced.lines}
+    rows: list[SheetLine] = []
+    for line in lines:
+        quantity = choices.get(line.key) or line.quantity
+        net = chosen[line.key].net_minor if line.key in chosen else _net_alone(line, priced.currency)
+        rows.append(
+            SheetLine(
+                kind=line.kind,
+                name=line.name,
+                key=line.key,
+                detail=line.detail,
+                quantity=quantity if line.kind == Line.Kind.LINE else None,
+                unit=line.unit,
+                unit_price=line.unit_price if line.kind == Line.Kind.LINE else None,
+                discount_percent=line.discount_percent,
+                vat_category=line.vat_category,
+                vat_rate=line.vat_rate,
+                net_minor=-net if line.kind == Line.Kind.ALLOWANCE else net,
+                optional=line.optional,
+                included=line.key in chosen or line.kind in {Line.Kind.SECTION, Line.Kind.NOTE},
+                quantity_min=line.quantity_min,
+                quantity_max=line.quantity_max,
+            )
+        )
+    return _with_section_sums(rows)
+
+
+def _net_alone(line: QuotationLine, currency: str) -> int:
+    """What a line that was not chosen would cost."""
+    if line.kind in {Line.Kind.SECTION, Line.Kind.NOTE}:
+        return 0
+    alone = pricing.choose([offered_line for offered_line in offered([line])], {line.key: line.quantity})
+    return pricing.price(alone, currency).lines[0].net_minor
+
+
+def _document_lines(lines: Iterable[OrderLine | InvoiceLine]) -> Iterable[SheetLine]:
+    rows = [
+        SheetLine(
+            kind=line.kind,
+            name=line.name,
+            key=line.pk,
+            detail=line.detail,
+            quantity=line.quantity if line.kind == Line.Kind.LINE else None,
+            unit=line.unit,
+            unit_price=line.unit_price if line.kind == Line.Kind.LINE else None,
+            discount_percent=line.discount_percent,
+            vat_category=line.vat_category,
+            vat_rate=line.vat_rate,
+            net_minor=-line.net_minor if line.kind == Line.Kind.ALLOWANCE else line.net_minor,
+            delivered_quantity=line.delivered_quantity if isinstance(line, OrderLine) else None,
+            invoiced_quantity=line.invoiced_quantity if isinstance(line, OrderLine) else None,
+        )
+        for line in lines
+    ]
+    return _with_section_sums(rows)
+
+
+def _with_section_sums(rows: list[SheetLine]) -> Iterable[SheetLine]:
+    """Give each section the sum of the chosen lines up to the next section."""
+    sums: dict[int, int] = {}
+    section = -1
+    for index, row in enumerate(rows):
+        if row.kind == "section":
+            section = index
+        elif row.kind == "line" and row.included and section >= 0:
+            sums[section] = sums.get(section, 0) + row.net_minor
+    for index, row in enumerate(rows):
+        yield SheetLine("section", row.name, row.key, row.detail, net_minor=sums.get(index, 0)) if row.kind == "section" else row
+
+
+def _sums(priced: pricing.Priced) -> list[SheetSum]:
+    rows = []
+    if priced.allowances_minor or priced.charges_minor:
+        rows.append(SheetSum(_("Subtotal"), priced.lines_net_minor))
+        if priced.allowances_minor:
+            rows.append(SheetSum(_("Discount"), -priced.allowances_minor))
+        if priced.charges_minor:
+            rows.append(SheetSum(_("Charges"), priced.charges_minor))
+    return [
+        *rows,
+        SheetSum(_("Total excluding VAT"), priced.net_minor, "net"),
+        SheetSum(_("VAT"), priced.vat_minor, "vat"),
+        SheetSum(_("Total"), priced.total_minor, "grand"),
+    ]
+
+
+def _invoice_sums(invoice: Invoice, *, live: bool) -> list[SheetSum]:
+    totals = invoice.content["totals"]
+    rows = []
+    if totals["allowances"] or totals["charges"]:
+        rows.append(SheetSum(_("Subtotal"), totals["lines"]))
+        if totals["allowances"]:
+            rows.append(SheetSum(_("Discount"), -totals["allowances"]))
+        if totals["charges"]:
+            rows.append(SheetSum(_("Charges"), totals["charges"]))
+    rows += [
+        SheetSum(_("Total excluding VAT"), totals["net"], "net"),
+        SheetSum(_("VAT"), totals["vat"], "vat"),
+        SheetSum(_("Total"), totals["total"], "grand"),
+    ]
+    if live and invoice.kind != Invoice.Kind.CREDIT_NOTE:
+        settled = invoice.total_minor - invoice.amount_due_minor
+        if settled:
+            rows.append(SheetSum(_("Paid or credited"), -settled, "paid"))
+        rows.append(SheetSum(_("Amount Due"), invoice.amount_due_minor, "due"))
+    return rows
+
+
+def _vat_of(priced: pricing.Priced, language: str) -> tuple[SheetVat, ...]:
+    return tuple(
+        SheetVat(group.category, group.rate, group.base_minor, group.vat_minor, statutory_note(group.category, language))
+        for group in priced.groups
+    )
+
+
+def _priced(lines: Iterable[Line], currency: str) -> pricing.Priced:
+    return pricing.price(
+        [
+            pricing.LineIn(
+                key=line.pk,
+                kind=line.kind,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                discount_percent=line.discount_percent,
+                vat_category=line.vat_category,
+                vat_rate=line.vat_rate,
+            )
+            for line in lines
+            if line.kind not in {Line.Kind.SECTION, Line.Kind.NOTE}
+        ],
+        currency,
+    )
+
+
+def _seller_values(seller: Seller) -> dict[str, str]:
+    names = (
+        "legal_name street street_2 postcode city country vat_id tax_registration company_registration legal_form_note "
+        "bank_account_name iban bic"
+    )
+    return {name: str(getattr(seller, name)) for name in names.split()}
+
+
+def _buyer_values(customer: Customer) -> dict[str, str]:
+    return {name: str(getattr(customer, name)) for name in "legal_name street street_2 postcode city country vat_id".split()}
+
+
+def _seller(values: Mapping[str, str]) -> SheetParty:
+    return SheetParty("", values["legal_name"], _address(values))
+
+
+def _buyer(heading: str, values: Mapping[str, str], contact: User | None = None) -> SheetParty:
+    lines = ([contact.get_full_name()] if contact else []) + list(_address(values))
+    if values["vat_id"]:
+        lines.append(_("VAT %(id)s") % {"id": values["vat_id"]})
+    return SheetParty(heading, values["legal_name"], tuple(lines))
+
+
+def _contact(person: User | None) -> SheetParty | None:
+    if person is None:
+        return None
+    return SheetParty(_("Prepared by"), person.get_full_name(), (person.title,) if person.title else (), person.email)
+
+
+def _address(values: Mapping[str, str]) -> tuple[str, ...]:
+    town = " ".join(part for part in (values["postcode"], values["city"]) if part)
+    country = formats.country(values["country"], translation.get_language() or "en")
+    last = ", ".join(part for part in (town, country) if part)
+    return tuple(part for part in (values["street"], values["street_2"], last) if part)
+
+
+def _footer(values: Mapping[str, str]) -> tuple[str, ...]:
+    company = ", ".join(part for part in (values["legal_name"], values["legal_form_note"]) if part)
+    vat_id = _("VAT %(id)s") % {"id": values["vat_id"]} if values["vat_id"] else values["tax_registration"]
+    return tuple(part for part in (company, values["company_registration"], vat_id) if part)
+
+
+def _terms(terms: Iterable[Any]) -> tuple[SheetText, ...]:
+    return tuple(SheetText(str(title), str(text)) for title, text in terms)
+
+
+def _payment(seller: Mapping[str, str], reference: str, epc: str) -> SheetPayment | None:
+    if not seller["iban"]:
+        return None
+    return SheetPayment(seller["bank_account_name"] or seller["legal_name"], seller["iban"], seller["bic"], reference, epc)
+
+
+def _quotation_stamp(version: QuotationVersion, now: datetime) -> tuple[str, str]:
+    return {
+        "accepted": (_("Accepted"), "ok"),
+        "rejected": (_("Rejected"), "danger"),
+        "expired": (_("Expired"), "warn"),
+        "withdrawn": (_("Withdrawn"), ""),
+        "superseded": (_("Replaced"), ""),
+    }.get(version.status(now), ("", ""))
+
+
+def _invoice_stamp(invoice: Invoice) -> tuple[str, str]:
+    if invoice.kind == Invoice.Kind.CREDIT_NOTE:
+        return "", ""
+    return {"paid": (_("Paid"), "ok"), "credited": (_("Credited"), "")}.get(invoice.payment_state, ("", ""))
+
+
+def _known(day: date | None) -> date:
+    """The day of an issued paper; a draft has none and no sheet."""
+    if day is None:
+        raise ValueError("a draft invoice has no sheet")
+    return day
+
+
+def days_left(version: QuotationVersion, now: datetime) -> int:
+    """Days until Valid Until, today excluded; negative when it is over."""
+    return (_known(version.valid_until) - today(now, version.quotation.seller.zone)).days
