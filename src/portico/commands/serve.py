@@ -1,0 +1,34 @@
+"""`./portico serve`: the production web server, one process a core, behind a proxy that speaks TLS."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import django
+
+from portico.commands import Stop, production
+from portico.commands.processes import granian, refuse_taken
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check settings and migrations, collect the static files, then become the web server."""
+    production()
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+
+    from portico.kit.health import is_migrated
+
+    if not is_migrated():
+        raise Stop("the database is not up to date. Run ./portico manage migrate first.")
+    refuse_taken(options.host, options.port, "PORTICO_PORT or --port")
+    call_command("collectstatic", interactive=False, verbosity=0)
+    measured = Path(settings.PORTICO_DATA) / "metrics"
+    shutil.rmtree(measured, ignore_errors=True)
+    measured.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(measured)
+    command = granian(options.host, options.port, processes=settings.PORTICO_PROCESSES, threads=2)
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606  # a fixed program, no shell
