@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import django
 import hypothesis
 import pytest
 import time_machine
@@ -48,6 +49,8 @@ for name in [
     }
 ]:
     del os.environ[name]  # what the developer's shell holds must not change what the tests say
+
+django.setup()  # with this environment, before any module of ours is imported
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -93,7 +96,7 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def clock(now: datetime) -> Iterator[time_machine.Coordinates]:
+def clock(now: datetime) -> Iterator[time_machine.Traveller]:
     """Time stands still at `now`; `clock.shift(seconds_or_timedelta)` and `clock.move_to(datetime)` move it."""
     with time_machine.travel(now, tick=False) as coordinates:
         yield coordinates
@@ -115,7 +118,7 @@ def argon2() -> None:
 
 
 @pytest.fixture
-def world(db: None, clock: time_machine.Coordinates, now: datetime) -> "World":
+def world(db: None, clock: time_machine.Traveller, now: datetime) -> "World":
     """The shared cast of the demo, in the database, at `now`; time stands still (see `clock`)."""
     from portico.cast import build_world
 

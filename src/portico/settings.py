@@ -209,7 +209,8 @@ LOCALE_PATHS = [SOURCE / "locale"]
 # Static files --------------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(text("PORTICO_STATIC", str(PORTICO_DATA / "static"))).absolute()
+# Collected by `./portico serve`; otherwise they are served from where they lie.
+STATIC_ROOT = Path(text("PORTICO_STATIC", str(PORTICO_DATA / "static"))).absolute() if PRODUCTION else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -347,6 +348,7 @@ LOGGING = {
     },
     "loggers": {
         "django": {"handlers": [], "level": "NOTSET"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # strangers knock with any name they like
         "django.request": {"level": "ERROR"},  # portico.request tells the status of every answer
     },
 }
