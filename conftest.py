@@ -19,9 +19,9 @@ import pytest
 import time_machine
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
     from django.test import Client
 
+    from portico.accounts.models import User
     from portico.cast import World
 
 ENGINE = os.environ.setdefault("PORTICO_TEST_ENGINE", "sqlite")
@@ -126,11 +126,11 @@ def world(db: None, clock: time_machine.Traveller, now: datetime) -> "World":
 
 
 @pytest.fixture
-def client_for() -> "Callable[[AbstractBaseUser], Client]":
+def client_for() -> "Callable[[User], Client]":
     """`client_for(user)`: a browser in which that person is signed in. CSRF is checked only if asked for: `csrf=True`."""
     from django.test import Client
 
-    def signed_in(user: "AbstractBaseUser", *, csrf: bool = False) -> "Client":
+    def signed_in(user: "User", *, csrf: bool = False) -> "Client":
         client = Client(enforce_csrf_checks=csrf)
         client.force_login(user)
         return client

@@ -99,7 +99,7 @@ def environment(step: Step, data: str) -> dict[str, str]:
     if step.production:
         kept |= {
             "PORTICO_RUN": "production",
-            "PORTICO_SECRET_KEY": "x4-w8Qz1nLr6uTy3vKe9bHs7dJf5gPa2mCo0iRtEyUqWlZxNk",
+            "PORTICO_SECRET_KEY": "x4-w8Qz1nLr6uTy3vKe9bHs7dJf5gPa2mCo0iRtEyUqWlZxNkVb3h",
             "PORTICO_BASE_URL": "https://portal.example",
             "PORTICO_TRUSTED_PROXIES": "1",
             "DATABASE_URL": f"sqlite://{data}/check.sqlite3",

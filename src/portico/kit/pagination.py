@@ -58,7 +58,7 @@ class Key:
 
 
 def paginate(
-    rows: QuerySet[Any, dict[str, Any]], order: Sequence[str], params: QueryDict, *, size: int | None = None
+    rows: QuerySet[Any, Any], order: Sequence[str], params: QueryDict, *, size: int | None = None
 ) -> Page:
     """The page of `rows` (a `.values(…)` query with every field of `order`) that `params` asks for.
 

@@ -77,7 +77,7 @@ def page(request: HttpRequest, template: str, context: dict[str, object]) -> Htt
     """A readable page with `context["status"]`, in the look of the portal where that can be drawn."""
     status = int(str(context["status"]))
     try:
-        text = render_to_string(template, context, request)
+        text: str = render_to_string(template, context, request)
     except TemplateDoesNotExist:
         text = plain(str(context["title"]), str(context["message"]))
     return HttpResponse(text, status=status)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from portico.kit import files
 from portico.kit.files import DamagedFile, StoredFile, store
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +70,7 @@ def test_a_crash_while_writing_leaves_neither_file_nor_rubbish(
     def full(handle: int) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr("portico.kit.files.os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         store(b"too much", "text/plain")
     assert [path for path in directory.rglob("*") if path.is_file()] == []

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from time_machine import Traveller
 
@@ -37,7 +38,7 @@ def test_the_worker_is_told_but_stops_no_page(client: Client, clock: Traveller, 
 @pytest.mark.django_db
 def test_pending_migrations_are_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_migrated", False)
-    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda *given: [("a migration", False)])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *given: [("a migration", False)])
     response = client.get("/health/ready")
     assert response.status_code == 503
     assert response.json()["migrations"] == "pending: ./portico manage migrate"

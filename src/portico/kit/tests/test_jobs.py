@@ -1,5 +1,6 @@
 """Sweeps: each runs when it is due, one that fails stops no other, and the worker ends when told."""
 
+import time
 from datetime import datetime
 from threading import Event
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def connections_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's transaction must outlive a turn."""
     monkeypatch.setattr(jobs, "close_old_connections", lambda: None)
-    monkeypatch.setattr(jobs.connection, "close", lambda: None)
+    monkeypatch.setattr("portico.kit.jobs.connection.close", lambda: None)
 
 
 def test_a_sweep_is_registered_by_app_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +66,7 @@ def test_a_failing_sweep_waits_longer_each_time_and_recovers() -> None:
     waits = []
     for _attempt in range(9):
         turn.take()
-        waits.append(round(turn.due - jobs.time.monotonic()))
+        waits.append(round(turn.due - time.monotonic()))
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (8, LONGEST_WAIT)
     broken[0] = False
@@ -79,7 +80,7 @@ def test_a_failing_sweep_waits_longer_each_time_and_recovers() -> None:
 def test_work_found_means_look_again_at_once() -> None:
     turn = Turn(Sweep("s", 600, lambda now: 5))
     turn.take()
-    assert turn.due <= jobs.time.monotonic()
+    assert turn.due <= time.monotonic()
 
 
 def test_a_worker_told_to_stop_starts_nothing_more() -> None:

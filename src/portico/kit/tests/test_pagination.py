@@ -41,7 +41,7 @@ def fill(rows: list[tuple[int, int, int | None]]) -> None:
     )
 
 
-def rows() -> QuerySet[Any, dict[str, Any]]:
+def rows() -> QuerySet[Any, Any]:
     return Heartbeat.objects.values("name", "at", "failures", "succeeded_at")
 
 
