@@ -113,6 +113,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portico.kit.language.Language",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "portico.accounts.sessions.SessionLimits",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portico.kit.refusals.Refusals",
@@ -262,7 +263,9 @@ SESSION_COOKIE_NAME = "__Host-portico-session" if HTTPS else "portico-session"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 14  # altogether, see portico.accounts.sessions
+PORTICO_SESSION_IDLE_HOURS = number("PORTICO_SESSION_IDLE_HOURS", 72)
+PORTICO_STAFF_SESSION_IDLE_HOURS = number("PORTICO_STAFF_SESSION_IDLE_HOURS", 12)
 CSRF_FAILURE_VIEW = "portico.kit.refusals.csrf_failure"
 CSRF_COOKIE_NAME = "__Host-portico-csrf" if HTTPS else "portico-csrf"
 CSRF_COOKIE_SECURE = HTTPS

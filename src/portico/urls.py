@@ -43,7 +43,7 @@ def front(request: HttpRequest) -> HttpResponseRedirect:
 
 urlpatterns = [
     path("", front, name="front"),
-    path("account/", include("allauth.urls")),
+    path("account/", include("portico.accounts.urls")),
     path("my/", include((face("my"), "my"))),
     path("staff/", include((face("staff"), "staff"))),
     path("share/", include((face("share"), "share"))),

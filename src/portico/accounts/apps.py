@@ -9,3 +9,9 @@ class AccountsConfig(AppConfig):
     name = "portico.accounts"
     label = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Watch sign-ins: a session knows when it began."""
+        from portico.accounts import sessions
+
+        sessions.connect()

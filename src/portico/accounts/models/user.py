@@ -104,6 +104,16 @@ class User(AbstractBaseUser):
         """See `has_perm`."""
         return self.is_active and self.is_superuser
 
+    def edit_profile(self, *, name: str, title: str, phone: str, language: str) -> None:
+        """What a person may say about itself."""
+        self.name, self.title, self.phone, self.language = name, title, phone, language
+        self.save(update_fields=["name", "title", "phone", "language"])
+
+    def choose_theme(self, theme: str) -> None:
+        """light, dark, or empty: as the system is set."""
+        self.theme = theme
+        self.save(update_fields=["theme"])
+
     def switch_to(self, membership: "Membership") -> None:
         """From now on this person works for the customer of `membership`, which must be the person's own."""
         if membership.user_id != self.pk:
