@@ -4,19 +4,26 @@ Everything is made by the product's own stories, in the order of time, so that n
 real. `build_world(now)` fills an empty database around `now`; the people's password is `PASSWORD`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from heapq import heapify, heappop, heappush
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from portico.accounts.models import Customer, Membership, Seller, User
-from portico.billing.actions import bill, order as orders, pay, sell
+from portico.billing.actions import bill, pay, sell
+from portico.billing.actions import order as orders
 from portico.billing.models import Database, Invoice, Order, Price, Product, Quotation, Subscription
 from portico.conversation.models import Thread
 from portico.kit.periods import next_period_end, today
+
+Story = Generator[datetime, datetime, None]
+"""A story goes on until it yields the next moment (UTC) at which something happens in it."""
 
 PASSWORD = "portico-demo"  # noqa: S105  # printed by `./portico demo`; the demo's people exist nowhere else
 
@@ -92,7 +99,7 @@ class World:
     def quotation(self, title: str) -> Quotation:
         """The quotation whose latest version has this title."""
         found = Quotation.objects.filter(versions__title=title).order_by("-versions__version").first()
-        assert found is not None, f"no quotation called {title!r}"  # noqa: S101
+        assert found is not None, f"no quotation called {title!r}"
         return found
 
     def order(self, title: str) -> Order:
@@ -117,9 +124,19 @@ def build_world(now: datetime) -> World:
     world = _companies(now)
     _people(world)
     _catalogue(world)
-    for days, story in sorted(_STORIES, key=lambda pair: -pair[0]):
-        story(world, world.ago(days))
+    _live(world)
     return world
+
+
+def _live(world: World) -> None:
+    """Let every story go on when its next moment has come, across all of them in the order of time."""
+    stories = [story(world, world.ago(days)) for days, story in _STORIES]
+    waiting = [(next(story), index) for index, story in enumerate(stories)]
+    heapify(waiting)
+    while waiting:
+        moment, index = heappop(waiting)
+        with suppress(StopIteration):
+            heappush(waiting, (stories[index].send(moment), index))
 
 
 def find_world(now: datetime) -> World | None:
@@ -293,10 +310,15 @@ def write(
     """A draft by Hanna: the first version of a new quotation, or the draft that `quotation` has open."""
     if quotation is None:
         quotation = sell.draft_quotation(
-            seller=world.seller, customer=customer, by=world.hanna, now=at, contact=world_contact(world, customer), **about or {}
+            seller=world.seller,
+            customer=customer,
+            by=world.hanna,
+            now=at,
+            contact=world_contact(world, customer),
+            **about or {},
         )
     version = quotation.draft_version
-    assert version is not None  # noqa: S101
+    assert version is not None
     fields = {
         "title": title,
         "valid_until": today(at, world.seller.zone) + timedelta(days=valid_days),
@@ -314,7 +336,9 @@ def world_contact(world: World, customer: Customer) -> User:
     return {world.fontaine.pk: world.camille, world.lindner.pk: world.lena, world.fjord.pk: world.ingrid}[customer.pk]
 
 
-def offer(world: World, customer: Customer, title: str, lines: Iterable[sell.LineDraft], at: datetime, **more: Any) -> Quotation:
+def offer(
+    world: World, customer: Customer, title: str, lines: Iterable[sell.LineDraft], at: datetime, **more: Any
+) -> Quotation:
     """A quotation that was sent at `at`."""
     quotation = write(world, customer, title, lines, at, **more)
     sell.send_quotation(quotation=quotation, by=world.hanna, now=at)
@@ -326,7 +350,7 @@ def accept(world: World, quotation: Quotation, at: datetime, *, po_number: str =
     """The owner accepts what is offered, as offered."""
     by = world.member(world_contact(world, quotation.customer))
     version = quotation.current
-    assert version is not None  # noqa: S101
+    assert version is not None
     sell.record_view(version=version, by=by.user, ip="192.0.2.10", user_agent="demo", now=at - timedelta(minutes=9))
     done = sell.accept_quotation(
         quotation=quotation,
@@ -340,13 +364,17 @@ def accept(world: World, quotation: Quotation, at: datetime, *, po_number: str =
         origin=sell.Origin("192.0.2.10", "demo", "password"),
         now=at,
     )
-    assert done.order is not None  # noqa: S101
+    assert done.order is not None
     return done.order
 
 
-def sold(world: World, customer: Customer, title: str, lines: Iterable[sell.LineDraft], at: datetime, **more: Any) -> Order:
-    """Offered and accepted three days later."""
+def sold(
+    world: World, customer: Customer, title: str, lines: Iterable[sell.LineDraft], at: datetime, **more: Any
+) -> Generator[datetime, datetime, Order]:
+    """Offered three days before, and accepted at `at`."""
+    yield at - timedelta(days=3)
     quotation = offer(world, customer, title, lines, at - timedelta(days=3), **more)
+    yield at
     return accept(world, quotation, at)
 
 
@@ -370,7 +398,14 @@ def deliver_all(world: World, order: Order, at: datetime) -> None:
 
 
 def open_database(
-    world: World, customer: Customer, name: str, codes: Iterable[tuple[str, str]], *, term: int, start_days_ago: int, state: str
+    world: World,
+    customer: Customer,
+    name: str,
+    codes: Iterable[tuple[str, str]],
+    *,
+    term: int,
+    start_days_ago: int,
+    state: str,
 ) -> Subscription:
     """A database that was there before the portal, with its subscription in `state`."""
     created = world.ago(start_days_ago)
@@ -389,3 +424,425 @@ def open_database(
         price = product.prices.get(currency=customer.currency, term_months=term)
         subscription.add(product, Decimal(quantity), price.unit_price, Decimal(0), start)
     return subscription
+
+
+# Stories, by days ago -------------------------------------------------------------------------------------------------
+
+
+def _first_training(world: World, at: datetime) -> Story:
+    order = yield from sold(world, world.fontaine, "Training on site, first session", [line(world, "training")], at)
+    later = yield at + timedelta(days=20)
+    transfer(world, order.invoices.get(), 62400, later)
+
+
+def _atelier_database(world: World, at: datetime) -> Story:
+    """The main database: a year paid in advance, online."""
+    order = yield from sold(
+        world,
+        world.fontaine,
+        "Atelier database, first year",
+        [
+            section("Applications and users, one year"),
+            line(world, "plan-business"),
+            line(world, "manufacturing"),
+            line(world, "users", "10"),
+            section("Services"),
+            line(world, "training"),
+        ],
+        at,
+        payment_policy="full",
+        about={"database_name": "atelier-fontaine", "term_months": 12},
+    )
+    later = yield at + timedelta(hours=1)
+    paid_online(world, order, later)
+    later = yield at + timedelta(days=12)
+    deliver_all(world, order, later)
+
+
+def paid_online(world: World, order: Order, at: datetime) -> None:
+    """The owner pays an order's request through the sandbox, and the money arrives at once."""
+    payment = pay.start_payment(
+        by=world.member(world_contact(world, order.customer)), provider="sandbox", order=order, now=at
+    )
+    pay.settle_payment(payment=payment, received_minor=payment.amount_minor, currency=payment.currency, now=at)
+
+
+def _boutique_theme(world: World, at: datetime) -> Story:
+    order = yield from sold(
+        world, world.fontaine, "Boutique theme", [line(world, "boutique-theme"), line(world, "handbook", "3")], at
+    )
+    later = yield at + timedelta(days=14)
+    transfer(world, order.invoices.get(), order.invoices.get().amount_due_minor, later)
+    later = yield at + timedelta(days=2)
+    deliver_all(world, order, later)
+
+
+def _bakery(world: World, at: datetime) -> Story:
+    """Reverse charge, paid by transfer."""
+    order = yield from sold(
+        world,
+        world.lindner,
+        "Bakery database and set-up",
+        [line(world, "plan-starter"), line(world, "users", "4"), line(world, "consulting-day", "2")],
+        at,
+        about={"database_name": "baeckerei-lindner", "term_months": 12},
+    )
+    later = yield at + timedelta(days=10)
+    transfer(world, order.invoices.get(), order.invoices.get().amount_due_minor, later)
+    later = yield at + timedelta(days=9)
+    deliver_all(world, order, later)
+
+
+def _fjord(world: World, at: datetime) -> Story:
+    """Outside the EU, in Norwegian kroner."""
+    lines = [line(world, "plan-business", currency="NOK"), line(world, "users", "6", currency="NOK")]
+    order = yield from sold(
+        world, world.fjord, "Fjord database, first year", lines, at, about={"database_name": "fjord", "term_months": 12}
+    )
+    later = yield at + timedelta(days=25)
+    transfer(world, order.invoices.get(), order.invoices.get().amount_due_minor, later)
+
+
+def _workshop_deposit(world: World, at: datetime) -> Story:
+    """A deposit of 30 percent, delivered, the final invoice partly paid."""
+    order = yield from sold(
+        world,
+        world.fontaine,
+        "Manufacturing set-up",
+        [line(world, "consulting-day", "5", discount_percent=Decimal(5)), line(world, "handbook", "5")],
+        at,
+        payment_policy="deposit",
+        deposit_percent=Decimal(30),
+        invoice_policy="on_delivery",
+    )
+    later = yield at + timedelta(hours=2)
+    paid_online(world, order, later)
+    later = yield at + timedelta(days=28)
+    deliver_all(world, order, later)
+    invoice = orders.invoice_delivered(order=order, by=world.omar, now=later)
+    later = yield at + timedelta(days=40)
+    transfer(world, invoice, 200000, later)
+
+
+def _credited(world: World, at: datetime) -> Story:
+    order = yield from sold(
+        world, world.fontaine, "Training, invoiced twice", [line(world, "training", price="260")], at
+    )
+    later = yield at + timedelta(days=2)
+    with transaction.atomic():
+        bill.credit_invoice(
+            invoice=order.invoices.get(kind="invoice"),
+            quantities=None,
+            reason="The session was invoiced twice.",
+            invoice_again=False,
+            by=world.omar,
+            now=later,
+        )
+
+
+def _overdue(world: World, at: datetime) -> Story:
+    yield from sold(world, world.fontaine, "On-site training in Lyon", [line(world, "training", "3")], at)
+
+
+def _disputed(world: World, at: datetime) -> Story:
+    order = yield from sold(world, world.lindner, "Oven scale integration", [line(world, "consulting-day", "1.5")], at)
+    later = yield at + timedelta(days=5)
+    bill.dispute_invoice(invoice=order.invoices.get(), by=world.omar, now=later)
+
+
+def _in_payment(world: World, at: datetime) -> Story:
+    """Confirmed by the payer; the money has not arrived."""
+    order = yield from sold(
+        world, world.fontaine, "Label printer on the packing bench", [line(world, "label-printer")], at
+    )
+    later = yield at + timedelta(days=2)
+    payment = pay.start_payment(
+        by=world.member(world.julien), provider="sandbox", invoices=[order.invoices.get()], now=later
+    )
+    pay.payment_processing(payment=payment, now=later)
+
+
+def _not_paid(world: World, at: datetime) -> Story:
+    order = yield from sold(world, world.fontaine, "Go-live support, day 1", [line(world, "consulting-day")], at)
+    deliver_all(world, order, at)
+
+
+def _fontaine_confirmed(world: World, at: datetime) -> Story:
+    """Confirmed, half delivered, invoiced on delivery."""
+    order = yield from sold(
+        world,
+        world.fontaine,
+        "Showroom configuration",
+        [line(world, "consulting-day", "4"), line(world, "training", "2")],
+        at,
+        invoice_policy="on_delivery",
+    )
+    later = yield at + timedelta(days=2)
+    half = {line.pk: line.quantity / 2 for line in order.lines.filter(kind="line")}
+    orders.record_delivery(order=order, quantities=half, by=world.hanna, now=later)
+
+
+def _awaiting_payment(world: World, at: datetime) -> Story:
+    """Accepted with a deposit that nobody has paid yet."""
+    yield from sold(
+        world,
+        world.fontaine,
+        "Second workshop",
+        [line(world, "consulting-day", "6"), line(world, "label-printer")],
+        at,
+        payment_policy="deposit",
+        deposit_percent=Decimal(40),
+        invoice_policy="on_delivery",
+    )
+
+
+def _cancelled(world: World, at: datetime) -> Story:
+    order = yield from sold(
+        world, world.fontaine, "Trade fair stand", [line(world, "consulting-day", "2")], at, payment_policy="full"
+    )
+    later = yield at + timedelta(days=4)
+    orders.cancel_order(order=order, by=world.hanna, now=later)
+
+
+def _expired(world: World, at: datetime) -> Story:
+    yield at
+    offer(world, world.fontaine, "Inventory barcode pilot", [line(world, "consulting-day", "2")], at, valid_days=21)
+
+
+def _rejected(world: World, at: datetime) -> Story:
+    quotation = offer(
+        world, world.fontaine, "Annual maintenance plan", [line(world, "consulting-day", "8")], at, valid_days=60
+    )
+    later = yield at + timedelta(days=4)
+    sell.reject_quotation(
+        quotation=quotation,
+        by=world.member(world.camille),
+        version=1,
+        reason="not_now",
+        comment="The budget has moved to the spring.",
+        now=later,
+    )
+
+
+def _withdrawn(world: World, at: datetime) -> Story:
+    quotation = offer(world, world.fontaine, "Point of Sale, introductory price", [line(world, "point-of-sale")], at)
+    later = yield at + timedelta(days=3)
+    sell.withdraw_quotation(quotation=quotation, by=world.hanna, now=later)
+
+
+def _changes_requested(world: World, at: datetime) -> Story:
+    quotation = offer(
+        world,
+        world.fontaine,
+        "Helpdesk for the after-sales team",
+        [line(world, "helpdesk"), line(world, "users", "2"), line(world, "training")],
+        at,
+        valid_days=28,
+    )
+    later = yield at + timedelta(days=1)
+    sell.ask_for_changes(
+        quotation=quotation,
+        by=world.member(world.camille),
+        version=1,
+        message="We are three in after-sales. Could the training be online?",
+        wishes={2: ("quantity", Decimal(3), ""), 3: ("comment", None, "Online instead of on site")},
+        now=later,
+    )
+
+
+def _workshop_roll_out(world: World, at: datetime) -> Story:
+    """The quotation of the pictures: two versions, options, a deposit, expiring in three days."""
+    yield at
+    title = "Workshop and showroom roll-out"
+    first = [
+        section("Applications and users, one year"),
+        line(world, "point-of-sale", detail="For the showroom till; fiscal journal included."),
+        line(world, "quality", detail="Checks and alerts on manufacturing orders."),
+        line(world, "users", "3", name="Additional users", detail="Named users of the database atelier-fontaine."),
+        section("Services"),
+        line(
+            world, "consulting-day", "4", name="Workshop mapping and configuration", detail="Routings and work centres."
+        ),
+        line(
+            world, "training", "3", name="Training on site in Lyon", detail="Half-day session for up to eight people."
+        ),
+    ]
+    policy: dict[str, Any] = {
+        "payment_policy": "deposit",
+        "deposit_percent": Decimal(30),
+        "invoice_policy": "on_delivery",
+        "signature_required": True,
+        "intro": "Everything needed to run production and the showroom on one stock, live before the February trade fair.",
+    }
+    about = {"subscription": world.subscription("atelier-fontaine"), "kind": "upsell"}
+    quotation = offer(world, world.fontaine, title, first, at, valid_days=21, about=about, **policy)
+    version = quotation.current
+    assert version is not None
+    sell.record_view(version=version, by=world.camille, ip="192.0.2.10", user_agent="demo", now=at + timedelta(hours=5))
+    later = yield at + timedelta(days=4)
+    sell.ask_for_changes(
+        quotation=quotation,
+        by=world.member(world.camille),
+        version=1,
+        message="We now have a fourth person in the showroom, and our articles still live in two spreadsheets. Can you "
+        "include the migration and keep the total near €8,000?",
+        wishes={4: ("quantity", Decimal(4), "")},
+        now=later,
+    )
+    answered = yield at + timedelta(days=7)
+    sell.new_version(quotation=quotation, by=world.hanna, now=answered)
+    second = [
+        section("Applications and users, one year"),
+        line(world, "point-of-sale", key=2, detail="For the showroom till; fiscal journal included."),
+        line(world, "quality", key=3, detail="Checks and alerts on manufacturing orders."),
+        line(
+            world,
+            "users",
+            "4",
+            key=4,
+            name="Additional users",
+            detail="Named users of the database atelier-fontaine.",
+            discount_percent=Decimal(10),
+            quantity_min=Decimal(1),
+            quantity_max=Decimal(10),
+        ),
+        section("Services"),
+        line(
+            world,
+            "consulting-day",
+            "3",
+            key=6,
+            name="Workshop mapping and configuration",
+            detail="Routings, work centres and bills of materials.",
+            discount_percent=Decimal(5),
+        ),
+        line(
+            world,
+            "consulting-day",
+            "1.5",
+            name="Data migration from spreadsheets",
+            detail="Up to 2,500 articles and 400 suppliers.",
+        ),
+        line(
+            world,
+            "training",
+            "2",
+            key=7,
+            name="Training on site in Lyon",
+            detail="Half-day session for up to eight people.",
+        ),
+        line(world, "handbook", "5", detail="Spiral-bound, one per work centre."),
+        section("Options"),
+        line(world, "label-printer", optional=True, detail="For the packing bench."),
+        line(world, "go-live", optional=True, selected=False, detail="Answers within one working hour."),
+        line(
+            world,
+            "training",
+            name="Second training session",
+            optional=True,
+            selected=False,
+            detail="For new colleagues, within six months.",
+        ),
+        sell.LineDraft("allowance", "Returning customer discount", unit_price=Decimal(150), vat_rate=Decimal(20)),
+    ]
+    note = "Migration added, mapping shortened, a fourth user at a better price."
+    write(
+        world, world.fontaine, title, second, answered, valid_days=14, quotation=quotation, change_note=note, **policy
+    )
+    sell.send_quotation(quotation=quotation, by=world.hanna, now=answered)
+    thread = Thread.on(quotation, now=answered)
+    thread.say(
+        "Version 2 has the migration and a fourth user. Your file is tidy, so three days of mapping are enough. The label "
+        "printer is there as an option.",
+        by=world.hanna,
+        now=answered + timedelta(minutes=5),
+    )
+    later = yield answered + timedelta(days=8)
+    thread.say("Looks right to me. Camille signs on Tuesday.", by=world.julien, now=later)
+
+
+def _boutique_renewal(world: World, at: datetime) -> Story:
+    """A monthly subscription that renews soon, with its renewal quotation."""
+    yield at
+    offer(
+        world,
+        world.fontaine,
+        "Renewal of fontaine-boutique",
+        [line(world, "plan-starter", price="45"), line(world, "users", "2", price="17")],
+        at,
+        valid_days=20,
+        about={
+            "subscription": world.subscription("fontaine-boutique"),
+            "kind": "renewal",
+            "origin": "renewal",
+            "term_months": 1,
+        },
+    )
+
+
+def _lindner_offer(world: World, at: datetime) -> Story:
+    yield at
+    offer(world, world.lindner, "Shop till for two branches", [line(world, "point-of-sale", "2")], at)
+
+
+def _fjord_offer(world: World, at: datetime) -> Story:
+    yield at
+    lines = [line(world, "helpdesk", currency="NOK"), line(world, "consulting-day", "3", currency="NOK")]
+    offer(world, world.fjord, "Helpdesk for the harbour office", lines, at)
+
+
+def _draft(world: World, at: datetime) -> Story:
+    yield at
+    write(world, world.fontaine, "Quality checks, draft", [line(world, "quality")], at)
+
+
+def _databases(world: World, at: datetime) -> Story:
+    """Databases older than the portal, one in each state."""
+    yield at
+    state = Subscription.State
+    monthly = [("plan-starter", "1"), ("users", "2")]
+    yearly = [("plan-starter", "1"), ("users", "3")]
+    days_in = (world.now.date() - next_period_start(world.now)).days
+    open_database(
+        world, world.fontaine, "fontaine-boutique", monthly, term=1, start_days_ago=days_in, state=state.ACTIVE
+    )
+    open_database(world, world.fontaine, "fontaine-lab", yearly, term=12, start_days_ago=3, state=state.PENDING)
+    open_database(world, world.lindner, "lindner-lager", yearly, term=12, start_days_ago=374, state=state.PAST_DUE)
+    open_database(world, world.lindner, "lindner-filiale", yearly, term=12, start_days_ago=390, state=state.SUSPENDED)
+    open_database(world, world.fjord, "fjord-training", yearly, term=12, start_days_ago=120, state=state.PAUSED)
+    open_database(world, world.fjord, "fjord-archive", yearly, term=12, start_days_ago=395, state=state.ENDED)
+
+
+def next_period_start(now: datetime) -> Any:
+    """The day of the running monthly period that ends twelve days from now."""
+    end = (now + timedelta(days=12)).date()
+    month = end.month - 1 or 12
+    return end.replace(year=end.year - (end.month == 1), month=month, day=min(end.day, 28))
+
+
+_STORIES = (
+    (380, _first_training),
+    (346, _databases),
+    (300, _fjord),
+    (265, _atelier_database),
+    (210, _bakery),
+    (160, _boutique_theme),
+    (95, _workshop_deposit),
+    (75, _credited),
+    (48, _disputed),
+    (45, _cancelled),
+    (42, _overdue),
+    (38, _expired),
+    (34, _withdrawn),
+    (30, _rejected),
+    (18, _workshop_roll_out),
+    (12, _lindner_offer),
+    (10, _fontaine_confirmed),
+    (9, _in_payment),
+    (8, _boutique_renewal),
+    (6, _fjord_offer),
+    (5, _awaiting_payment),
+    (3, _not_paid),
+    (2, _changes_requested),
+    (1, _draft),
+)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -24,6 +25,7 @@ from portico.billing.models import Invoice, InvoiceLine, InvoiceVat, Order, Orde
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.vat import exemption_code, statutory_note
 from portico.kit import formats
+from portico.kit.db import claim
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.money import round_half_away
 from portico.kit.periods import today
@@ -523,6 +525,16 @@ def _give_back(rows: Sequence[InvoiceLine]) -> None:
             quantity = -row.quantity if row.kind == Line.Kind.LINE else Decimal(0)
             row.order_line.refresh_from_db()
             row.order_line.invoice(quantity, -row.net_minor)
+
+
+def dispute_invoice(*, invoice: Invoice, by: User, now: datetime) -> None:
+    """Mark an issued invoice as disputed: no reminders until it is solved. Opens a transaction."""
+    with transaction.atomic():
+        if not claim(Invoice.objects.filter(pk=invoice.pk, disputed_at=None).open(), disputed_at=now):
+            raise Conflict(_("This invoice is settled or disputed already. Nothing was changed."))
+        invoice.refresh_from_db()
+        Event.record("invoice.disputed", invoice, now=now, by=by, customer=invoice.customer, number=invoice.number)
+        derive_payment_state(invoice, now=now)
 
 
 # Small parts -----------------------------------------------------------------------------------------------------------
