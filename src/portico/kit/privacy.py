@@ -37,9 +37,7 @@ def undeclared(models: Iterable[type[Model]]) -> list[str]:
     """Names, as `app.Model.field`, every concrete field without a class, declared twice, or declared but gone."""
     faults: list[str] = []
     for model in models:
-        declared: list[str] = [
-            name for names in getattr(model, "privacy", {}).values() for name in names.split()
-        ]
+        declared: list[str] = [name for names in getattr(model, "privacy", {}).values() for name in names.split()]
         real = {field.name for field in model._meta.concrete_fields}
         label = model._meta.label
         faults += [f"{label}.{name}: no privacy class" for name in sorted(real - set(declared))]
