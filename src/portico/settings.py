@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -117,6 +117,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portico.kit.refusals.Refusals",
+    "portico.kit.text.NoNulls",
 ]
 ROOT_URLCONF = "portico.urls"
 WSGI_APPLICATION = "portico.wsgi.application"
@@ -153,7 +154,7 @@ def database(url: str) -> dict[str, Any]:
     if parts.scheme == "sqlite":
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": unquote(parts.path),
+            "NAME": "/" + unquote(parts.path).lstrip("/"),
             "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "timeout": 20,
@@ -182,7 +183,7 @@ def database(url: str) -> dict[str, Any]:
     )
 
 
-DATABASE_URL = text("DATABASE_URL", f"sqlite:///{PORTICO_DATA / 'portico.sqlite3'}")
+DATABASE_URL = text("DATABASE_URL", f"sqlite://{quote(str(PORTICO_DATA / 'portico.sqlite3'))}")
 DATABASES = {"default": database(DATABASE_URL)}
 if RUN == "test" and DATABASE_URL.startswith("sqlite:"):
     DATABASES["default"]["TEST"] = {
