@@ -24,7 +24,7 @@ def home_of(user: object) -> str:
     return "/staff/" if getattr(user, "is_staff", False) else "/my/"
 
 
-class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
+class Adapter(DefaultAccountAdapter):
     """allauth asks this object wherever a project may have an opinion."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import User
 from portico.kit.errors import Invalid
+from portico.kit.text import one_line
 
 THEMES = {"light": "light", "dark": "dark", "system": ""}
 
@@ -34,14 +35,15 @@ class Profile:
     @classmethod
     def read(cls, form: Mapping[str, str]) -> "Profile":
         """As it was posted, checked."""
-        typed = cls(*(" ".join(form.get(name, "").split()) for name in ("name", "title", "phone", "language")))
+        name, title, phone, language = (
+            one_line(form.get(field, "")) for field in ("name", "title", "phone", "language")
+        )
+        typed = cls(name, title, phone, language)
         if not typed.name:
             typed.errors["name"] = _("Enter your name: your colleagues and the seller see it.")
         for name, longest in (("name", 120), ("title", 120), ("phone", 40)):
             if len(getattr(typed, name)) > longest:
                 typed.errors[name] = _("At most %(longest)d characters.") % {"longest": longest}
-        if any(not character.isprintable() for character in typed.name + typed.title):
-            typed.errors["name"] = _("This text holds characters that cannot be shown.")
         if typed.phone and not re.fullmatch(r"\+?[0-9 ().\-/]{5,40}", typed.phone):
             typed.errors.setdefault("phone", _("This is not a telephone number. Example: +33 4 72 00 00 00"))
         if typed.language not in dict(settings.LANGUAGES):

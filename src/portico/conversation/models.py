@@ -1,14 +1,28 @@
 """Threads, messages, attachments."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
 
-from portico.accounts.models import Customer, User
+from portico.accounts.models import Customer, Membership, User
 from portico.billing.models import Invoice, Order, Quotation, Subscription
 from portico.kit.files import StoredFile
 from portico.kit.privacy import Privacy
+
+Document = Quotation | Order | Invoice | Subscription
+"""What a thread can be about."""
+
+
+class ThreadQuerySet(models.QuerySet["Thread"]):
+    """Threads as a person may see them."""
+
+    def visible_to(self, membership: Membership) -> "ThreadQuerySet":
+        """Those on documents that the member's customer may see: nothing about a draft."""
+        return self.filter(customer_id=membership.customer_id).exclude(
+            Q(quotation__isnull=False, quotation__current=None) | Q(invoice__state=Invoice.State.DRAFT)
+        )
 
 
 class Thread(models.Model):
@@ -22,6 +36,8 @@ class Thread(models.Model):
     invoice = models.OneToOneField(Invoice, null=True, on_delete=models.CASCADE, related_name="thread")
     subscription = models.OneToOneField(Subscription, null=True, on_delete=models.CASCADE, related_name="thread")
     created_at = models.DateTimeField()
+
+    objects = ThreadQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -38,7 +54,7 @@ class Thread(models.Model):
         return f"thread {self.pk}"
 
     @classmethod
-    def on(cls, document: Quotation | Order | Invoice | Subscription, *, now: datetime) -> "Thread":
+    def on(cls, document: Document, *, now: datetime) -> "Thread":
         """The thread of `document`, begun when there was none."""
         noun = document._meta.model_name
         thread, _ = cls.objects.get_or_create(
@@ -46,9 +62,27 @@ class Thread(models.Model):
         )
         return thread
 
-    def say(self, body: str, *, by: User, now: datetime, internal: bool = False) -> "Message":
-        """Add a message; an internal note is for the seller's people alone."""
-        return self.messages.create(author=by, from_staff=by.is_staff, body=body, at=now, internal=internal)
+    def say(
+        self,
+        body: str,
+        *,
+        by: User,
+        now: datetime,
+        internal: bool = False,
+        files: Iterable[tuple[str, StoredFile]] = (),
+    ) -> "Message":
+        """Add a message with its files by name; an internal note is for the seller's people alone. In a transaction."""
+        message = self.messages.create(author=by, from_staff=by.is_staff, body=body, at=now, internal=internal)
+        Attachment.objects.bulk_create(Attachment(message=message, file=file, name=name) for name, file in files)
+        return message
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """Messages as a person may see them."""
+
+    def visible_to(self, membership: Membership) -> "MessageQuerySet":
+        """Those of visible threads, internal notes left out."""
+        return self.filter(internal=False, thread__in=Thread.objects.visible_to(membership))
 
 
 class Message(models.Model):
@@ -67,15 +101,27 @@ class Message(models.Model):
     at = models.DateTimeField()
     internal = models.BooleanField(default=False)
 
+    objects = MessageQuerySet.as_manager()
+
     class Meta:
         ordering = ["at", "id"]
         constraints = [
-            models.CheckConstraint(condition=Q(internal=False) | Q(from_staff=True), name="internal_note_is_from_staff"),
+            models.CheckConstraint(
+                condition=Q(internal=False) | Q(from_staff=True), name="internal_note_is_from_staff"
+            ),
             models.CheckConstraint(condition=~Q(body=""), name="message_not_empty"),
         ]
 
     def __str__(self) -> str:
         return f"message {self.pk}"
+
+
+class AttachmentQuerySet(models.QuerySet["Attachment"]):
+    """Attachments as a person may see them."""
+
+    def visible_to(self, membership: Membership) -> "AttachmentQuerySet":
+        """Those of visible messages: an internal note's files are as internal as the note."""
+        return self.filter(message__in=Message.objects.visible_to(membership))
 
 
 class Attachment(models.Model):
@@ -86,6 +132,8 @@ class Attachment(models.Model):
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments")
     file = models.ForeignKey(StoredFile, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=200)
+
+    objects = AttachmentQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

@@ -1,0 +1,1 @@
+"""Threads for customers: what is internal does not exist here."""

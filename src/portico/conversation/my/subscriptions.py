@@ -1,0 +1,37 @@
+"""The conversation on a subscription, as its customer reads it."""
+
+from django.http import HttpResponse
+from django.urls import path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from portico.accounts.access import MemberRequest, member
+from portico.billing.models import Subscription
+from portico.conversation.thread import Place, answer
+from portico.kit.errors import Missing
+
+
+@member()
+@require_http_methods(["GET", "HEAD", "POST"])
+def thread(request: MemberRequest, database: str) -> HttpResponse:
+    """Read and answer."""
+    subscription = (
+        Subscription.objects.visible_to(request.member)
+        .select_related("database", "customer__seller")
+        .filter(database__name=database)
+        .first()
+    )
+    if subscription is None:
+        raise Missing(_("There is no subscription of this name."))
+    place = Place(
+        subscription,
+        subscription.customer.seller,
+        "subscriptions",
+        subscription.database.name,
+        "",
+        f"/my/subscriptions/{database}/",
+    )
+    return answer(request, request.user, place, "conversation/my/subscriptions/thread.html")
+
+
+urlpatterns = [path("subscriptions/<str:database>/thread/", thread, name="subscriptions.thread")]

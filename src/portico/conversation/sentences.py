@@ -1,0 +1,169 @@
+"""One sentence for everything that can happen to a document, in the reader's language.
+
+A test reads the stories of billing and fails when one of them records an event that has no sentence here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from portico.billing.models import QuotationVersion
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """How an event reads. `by` names who did it, `alone` is for what happened by itself; both may use the event's data."""
+
+    by: str | Promise
+    icon: str = "circle-dot"
+    alone: str | Promise = ""
+
+
+SENTENCES: dict[str, Sentence] = {
+    "quotation.drafted": Sentence(
+        lazy("%(who)s began this quotation."), "file-pen-line", lazy("This quotation was begun.")
+    ),
+    "quotation.version_drafted": Sentence(
+        lazy("%(who)s began version %(version)s."), "file-pen-line", lazy("Version %(version)s was begun.")
+    ),
+    "quotation.sent": Sentence(
+        lazy("%(who)s sent version %(version)s: %(total)s."), "send", lazy("Version %(version)s was sent: %(total)s.")
+    ),
+    "quotation.viewed": Sentence(
+        lazy("%(who)s opened version %(version)s."), "eye", lazy("Version %(version)s was opened.")
+    ),
+    "quotation.approved": Sentence(
+        lazy("%(who)s gave the first of two approvals: %(total)s."),
+        "circle-check",
+        lazy("The first of two approvals was given: %(total)s."),
+    ),
+    "quotation.accepted": Sentence(
+        lazy("%(who)s accepted version %(version)s: %(total)s."),
+        "circle-check",
+        lazy("Version %(version)s was accepted: %(total)s."),
+    ),
+    "quotation.changes_requested": Sentence(
+        lazy("%(who)s asked for changes."), "message-square", lazy("Changes were asked for.")
+    ),
+    "quotation.rejected": Sentence(
+        lazy("%(who)s rejected version %(version)s: %(reason)s."),
+        "circle-x",
+        lazy("Version %(version)s was rejected: %(reason)s."),
+    ),
+    "quotation.reopened": Sentence(
+        lazy("%(who)s reopened the quotation."), "undo-2", lazy("The quotation was reopened.")
+    ),
+    "quotation.withdrawn": Sentence(
+        lazy("%(who)s withdrew the quotation."), "ban", lazy("The quotation was withdrawn.")
+    ),
+    "quotation.new_requested": Sentence(
+        lazy("%(who)s asked for a new quotation."), "message-square", lazy("A new quotation was asked for.")
+    ),
+    "order.placed": Sentence(
+        lazy("%(who)s placed order %(number)s: %(total)s."), "package", lazy("Order %(number)s was placed: %(total)s.")
+    ),
+    "order.confirmed": Sentence(lazy("%(who)s confirmed the order."), "circle-check", lazy("The order was confirmed.")),
+    "order.delivered": Sentence(lazy("%(who)s recorded a delivery."), "package", lazy("A delivery was recorded.")),
+    "order.fulfilled": Sentence(
+        lazy("%(who)s delivered the last part: the order is fulfilled."),
+        "circle-check",
+        lazy("Everything is delivered: the order is fulfilled."),
+    ),
+    "order.cancelled": Sentence(lazy("%(who)s cancelled the order."), "ban", lazy("The order was cancelled.")),
+    "invoice.issued": Sentence(
+        lazy("%(who)s issued invoice %(number)s: %(total)s."),
+        "receipt-text",
+        lazy("Invoice %(number)s was issued: %(total)s."),
+    ),
+    "invoice.disputed": Sentence(
+        lazy("%(who)s marked invoice %(number)s as disputed: no reminders until it is solved."),
+        "triangle-alert",
+        lazy("Invoice %(number)s was marked as disputed: no reminders until it is solved."),
+    ),
+    "credit_note.issued": Sentence(
+        lazy("%(who)s issued credit note %(number)s: %(total)s."),
+        "undo-2",
+        lazy("Credit note %(number)s was issued: %(total)s."),
+    ),
+    "payment.started": Sentence(
+        lazy("%(who)s began a payment of %(amount)s."), "credit-card", lazy("A payment of %(amount)s was begun.")
+    ),
+    "payment.processing": Sentence(
+        lazy("%(who)s confirmed a payment of %(amount)s; the money is on its way."),
+        "clock",
+        lazy("A payment of %(amount)s was confirmed; the money is on its way."),
+    ),
+    "payment.succeeded": Sentence(
+        lazy("%(who)s booked a payment: %(amount)s received."), "circle-check", lazy("A payment arrived: %(amount)s.")
+    ),
+    "payment.failed": Sentence(
+        lazy("A payment of %(amount)s by %(who)s failed. Nothing was charged."),
+        "circle-x",
+        lazy("A payment of %(amount)s failed. Nothing was charged."),
+    ),
+    "payment.cancelled": Sentence(
+        lazy("%(who)s gave up a payment of %(amount)s. Nothing was charged."),
+        "ban",
+        lazy("A payment of %(amount)s was given up. Nothing was charged."),
+    ),
+    "payment.unknown": Sentence(
+        lazy("The outcome of a payment of %(amount)s by %(who)s is not known yet. It is being looked up."),
+        "clock",
+        lazy("The outcome of a payment of %(amount)s is not known yet. It is being looked up."),
+    ),
+    "payment.allocated": Sentence(
+        lazy("%(who)s assigned %(amount)s of a payment."), "circle-check", lazy("%(amount)s of a payment was assigned.")
+    ),
+    "payment.reviewed": Sentence(
+        lazy("%(who)s reviewed a payment of %(amount)s."), "shield-check", lazy("A payment of %(amount)s was reviewed.")
+    ),
+    "subscription.started": Sentence(
+        lazy("%(who)s started the subscription with order %(order)s."),
+        "layers",
+        lazy("The subscription began with order %(order)s."),
+    ),
+    "subscription.changed": Sentence(
+        lazy("%(who)s changed the subscription by order %(order)s."),
+        "layers",
+        lazy("The subscription was changed by order %(order)s."),
+    ),
+    "subscription.renewed": Sentence(
+        lazy("%(who)s renewed the subscription by order %(order)s."),
+        "refresh-cw",
+        lazy("The subscription was renewed by order %(order)s."),
+    ),
+}
+
+REASONS: dict[str, str | Promise] = {
+    QuotationVersion.RejectedReason.PRICE: lazy("the price is too high"),
+    QuotationVersion.RejectedReason.NOT_NOW: lazy("not now"),
+    QuotationVersion.RejectedReason.OTHER_SOLUTION: lazy("another solution was chosen"),
+    QuotationVersion.RejectedReason.OTHER: lazy("another reason"),
+}
+
+
+class _Known(dict[str, str]):
+    """Values for a sentence; what an old event does not hold reads as an ellipsis instead of failing a page."""
+
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+def read_out(name: str, data: dict[str, Any], *, who: str, money: Any) -> str:
+    """The sentence of an event; `who` is empty for what happened by itself, `money(minor, currency)` writes an amount.
+
+    An event without a sentence reads as its name: nothing that happened is hidden from staff.
+    """
+    found = SENTENCES.get(name)
+    if found is None:
+        return name
+    values = _Known({key: str(value) for key, value in data.items()})
+    values["who"] = who
+    for key, short in (("total_minor", "total"), ("amount_minor", "amount"), ("received_minor", "amount")):
+        if isinstance(data.get(key), int):
+            values[short] = money(data[key], str(data.get("currency", "")))
+    values["reason"] = str(REASONS.get(str(data.get("reason", "")), _("no reason given")))
+    return str(found.by if who or not found.alone else found.alone) % values

@@ -1,0 +1,1 @@
+"""Threads for the seller's people: with internal notes."""
