@@ -15,12 +15,15 @@ SCALE = 10_000
 LIMIT = 9_000_000_000_000_000_000
 
 if TYPE_CHECKING:
-    Base = models.Field[Decimal | int | str, Decimal]
+    Required = models.Field[Decimal | int | str, Decimal]
+    Optional = models.Field[Decimal | int | str | None, Decimal | None]
+    Exact = models.Field[Any, Any]
 else:
-    Base = models.BigIntegerField
+    Required = Optional = models.BigIntegerField
+    Exact = object
 
 
-class FourDecimals(Base):
+class TenThousandths(Exact):
     """An exact Decimal with up to 4 decimals, stored as a BIGINT of ten-thousandths.
 
     Accepts Decimal, int and text; a float, a fifth decimal, or a value beyond 9·10¹⁴ is refused with ValidationError.
@@ -30,11 +33,6 @@ class FourDecimals(Base):
 
     def get_internal_type(self) -> str:
         return "BigIntegerField"
-
-    @property
-    def validators(self) -> list[Any]:  # type: ignore[override]
-        """The integer limits of BIGINT apply to the stored form, which `to_python` checks."""
-        return list(self._validators)
 
     def to_python(self, value: Any) -> Decimal | None:
         """The value as an exact Decimal, or ValidationError."""
@@ -78,3 +76,11 @@ class FourDecimals(Base):
         return forms.DecimalField(
             **{"max_digits": 18, "decimal_places": 4, "required": not self.blank, "label": self.verbose_name} | kwargs
         )
+
+
+class FourDecimals(TenThousandths, Required):
+    """The field of a number that is always there."""
+
+
+class OptionalFourDecimals(TenThousandths, Optional):
+    """The same where there may be none; give `null=True`."""

@@ -109,7 +109,9 @@ def billed_groups(order: Order) -> Groups:
 def counted_invoices(order: Order) -> list[Invoice]:
     """The order's papers that count as invoiced: invoices, and the credit notes that gave quantities back."""
     papers = (
-        order.invoices.filter(state=Invoice.State.ISSUED).select_related("refers_to").prefetch_related("vat_groups", "lines")
+        order.invoices.filter(state=Invoice.State.ISSUED)
+        .select_related("refers_to")
+        .prefetch_related("vat_groups", "lines")
     )
     return [paper for paper in papers if paper.kind != Invoice.Kind.CREDIT_NOTE or _gives_back(paper)]
 
@@ -198,7 +200,8 @@ def _invoice_share(order: Order, upto: Mapping[int, Decimal], *, by: User | None
     if last:
         rows += _deductions(deposits, start=len(rows) + 1, language=order.customer.language)
         groups = {
-            key: (base - billed.get(key, (0, 0))[0], vat - billed.get(key, (0, 0))[1]) for key, (base, vat) in whole.items()
+            key: (base - billed.get(key, (0, 0))[0], vat - billed.get(key, (0, 0))[1])
+            for key, (base, vat) in whole.items()
         }
     else:
         groups = {key: (base, _vat(base, key)) for key, base in _bases(rows).items()}
@@ -239,9 +242,7 @@ def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last
         part = Fraction(upto_net, whole) if whole and not last else Fraction(1)
         share = round_half_away(line.net_minor * part) - line.invoiced_net_minor
         if share:
-            rows.append(
-                _copy(line, order_line=line, net_minor=share, unit_price=_major(share, line.order.currency))
-            )
+            rows.append(_copy(line, order_line=line, net_minor=share, unit_price=_major(share, line.order.currency)))
     for position, row in enumerate(rows, start=1):
         row.position = position
     return rows
@@ -436,7 +437,9 @@ def credit_invoice(
     """
     if not reason.strip():
         raise Invalid(_("Say why the credit note is made: the reason stands on it."))
-    invoice = Invoice.objects.select_for_update(of=("self",)).select_related("seller", "customer", "order").get(pk=invoice.pk)
+    invoice = (
+        Invoice.objects.select_for_update(of=("self",)).select_related("seller", "customer", "order").get(pk=invoice.pk)
+    )
     if invoice.state != Invoice.State.ISSUED or invoice.kind == Invoice.Kind.CREDIT_NOTE:
         raise Conflict(_("Only an issued invoice can be credited. No credit note was made."))
     if invoice.kind == Invoice.Kind.DEPOSIT and is_deducted(invoice):
@@ -550,7 +553,9 @@ def _bases(rows: Sequence[InvoiceLine]) -> dict[tuple[str, Decimal], int]:
     bases: dict[tuple[str, Decimal], int] = defaultdict(int)
     for row in rows:
         if row.kind in COUNTED:
-            bases[row.vat_category, row.vat_rate] += -row.net_minor if row.kind == Line.Kind.ALLOWANCE else row.net_minor
+            bases[row.vat_category, row.vat_rate] += (
+                -row.net_minor if row.kind == Line.Kind.ALLOWANCE else row.net_minor
+            )
     return dict(bases)
 
 
@@ -567,4 +572,3 @@ def _major(minor: int, currency: str) -> Decimal:
 def _text(value: Decimal) -> str:
     """A decimal as the shortest plain text, the form that is hashed."""
     return f"{value.normalize():f}" if value else "0"
-

@@ -77,13 +77,20 @@ def place_order(
     OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
-            **{name: getattr(line, name) for name in LINE_FIELDS} | {"quantity": quantity, "net_minor": nets.get(line.key, 0)},
+            **{name: getattr(line, name) for name in LINE_FIELDS}
+            | {"quantity": quantity, "net_minor": nets.get(line.key, 0)},
         )
         for line, quantity in lines
     )
     _plan_changes(order, quotation, now=now)
     Event.record(
-        "order.placed", order, now=now, by=by, customer=order.customer, number=order.number, total_minor=order.total_minor
+        "order.placed",
+        order,
+        now=now,
+        by=by,
+        customer=order.customer,
+        number=order.number,
+        total_minor=order.total_minor,
     )
     _ask_for_payment(order, priced, by=by, now=now)
     return order
@@ -197,7 +204,11 @@ def record_delivery(*, order: Order, quantities: Mapping[int, Decimal], by: User
     Raises Conflict when the order is not confirmed, Invalid for a quantity that is nothing or more than is left.
     """
     with transaction.atomic():
-        order = Order.objects.select_for_update(of=("self",)).select_related("seller", "customer", "version").get(pk=order.pk)
+        order = (
+            Order.objects.select_for_update(of=("self",))
+            .select_related("seller", "customer", "version")
+            .get(pk=order.pk)
+        )
         if order.state != Order.State.CONFIRMED:
             raise Conflict(
                 _("Only a confirmed order can be delivered; this one is not. Nothing was changed.")
@@ -231,7 +242,11 @@ def _fulfil_when_delivered(order: Order, *, by: User | None, now: datetime) -> N
 def invoice_delivered(*, order: Order, by: User, now: datetime) -> Invoice:
     """Staff invoice what was delivered and not invoiced yet. Opens a transaction; Conflict when there is nothing."""
     with transaction.atomic():
-        order = Order.objects.select_for_update(of=("self",)).select_related("seller", "customer", "version").get(pk=order.pk)
+        order = (
+            Order.objects.select_for_update(of=("self",))
+            .select_related("seller", "customer", "version")
+            .get(pk=order.pk)
+        )
         if order.state not in {Order.State.CONFIRMED, Order.State.FULFILLED}:
             raise Conflict(_("Only a confirmed order can be invoiced. No invoice was made."))
         return bill.invoice_delivered(order, by=by, now=now)
@@ -248,7 +263,9 @@ def cancel_order(*, order: Order, by: User, now: datetime) -> None:
             credited = sum(note.total_minor for note in invoice.credit_notes.filter(state=Invoice.State.ISSUED))
             if credited < invoice.total_minor:
                 raise Conflict(
-                    _("Invoice %(number)s of this order stands. Credit it first, then cancel the order. Nothing was changed.")
+                    _(
+                        "Invoice %(number)s of this order stands. Credit it first, then cancel the order. Nothing was changed."
+                    )
                     % {"number": invoice.number}
                 )
         order.cancel(by=by, now=now)

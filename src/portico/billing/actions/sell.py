@@ -426,7 +426,9 @@ def _first_approval(
         if approval.by_id == by.user_id:
             raise Conflict(_("You approved this already. A second approver must accept it now."))
         if approval.selection.choices != _as_text(choices):
-            raise Conflict(_("The first approver chose other options. Nothing was accepted; look at that choice first."))
+            raise Conflict(
+                _("The first approver chose other options. Nothing was accepted; look at that choice first.")
+            )
         return None
     selection = Selection.objects.create(
         version=version, choices=_as_text(choices), total_minor=priced.total_minor, made_by=by.user, made_at=now
@@ -586,8 +588,7 @@ def _with_nets(rows: Sequence[QuotationLine], currency: str) -> list[tuple[Quota
     """Each row with its own net, as if chosen."""
     everything = {row.key: row.quantity for row in rows if row.optional}
     nets = {
-        line.key: line.net_minor
-        for line in pricing.price(pricing.choose(offered(rows), everything), currency).lines
+        line.key: line.net_minor for line in pricing.price(pricing.choose(offered(rows), everything), currency).lines
     }
     return [(row, nets.get(row.key, 0)) for row in rows]
 
@@ -595,7 +596,14 @@ def _with_nets(rows: Sequence[QuotationLine], currency: str) -> list[tuple[Quota
 def _record(name: str, version: QuotationVersion, *, by: User, now: datetime, **data: Any) -> None:
     quotation = version.quotation
     Event.record(
-        name, quotation, now=now, by=by, customer=quotation.customer, number=quotation.number, version=version.version, **data
+        name,
+        quotation,
+        now=now,
+        by=by,
+        customer=quotation.customer,
+        number=quotation.number,
+        version=version.version,
+        **data,
     )
 
 

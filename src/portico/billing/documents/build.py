@@ -1,6 +1,7 @@
 """From the things of the sale to the neutral `Sheet` that page and PDF draw. Reads only; texts in the customer's language."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,15 @@ from portico.billing.documents.sheet import (
     SheetText,
     SheetVat,
 )
-from portico.billing.models import Invoice, InvoiceLine, Order, OrderLine, PaymentRequest, QuotationLine, QuotationVersion
+from portico.billing.models import (
+    Invoice,
+    InvoiceLine,
+    Order,
+    OrderLine,
+    PaymentRequest,
+    QuotationLine,
+    QuotationVersion,
+)
 from portico.billing.models.line import Line
 from portico.billing.vat import statutory_note
 from portico.kit import formats
@@ -74,7 +83,9 @@ def quotation_sheet(
             stamp=stamp,
             stamp_tone=tone,
             signed_by_seller=quotation.salesperson.get_full_name() if quotation.salesperson else "",
-            signed_by_buyer=version.acceptance.signer_name if version.accepted_at and hasattr(version, "acceptance") else "",
+            signed_by_buyer=version.acceptance.signer_name
+            if version.accepted_at and hasattr(version, "acceptance")
+            else "",
             show_signature=version.signature_required,
             footer=_footer(_seller_values(seller)),
         )
@@ -109,7 +120,6 @@ def order_sheet(order: Order) -> Sheet:
             sums=tuple(_sums(priced)),
             terms=_terms(order.terms),
             stamp=_("Cancelled") if cancelled else "",
-            stamp_tone="" if cancelled else "",
             footer=_footer(_seller_values(seller)),
         )
 
@@ -245,7 +255,7 @@ def _net_alone(line: QuotationLine, currency: str) -> int:
     """What a line that was not chosen would cost."""
     if line.kind in {Line.Kind.SECTION, Line.Kind.NOTE}:
         return 0
-    alone = pricing.choose([offered_line for offered_line in offered([line])], {line.key: line.quantity})
+    alone = pricing.choose(offered([line]), {line.key: line.quantity})
     return pricing.price(alone, currency).lines[0].net_minor
 
 
@@ -281,7 +291,7 @@ def _with_section_sums(rows: list[SheetLine]) -> Iterable[SheetLine]:
         elif row.kind == "line" and row.included and section >= 0:
             sums[section] = sums.get(section, 0) + row.net_minor
     for index, row in enumerate(rows):
-        yield SheetLine("section", row.name, row.key, row.detail, net_minor=sums.get(index, 0)) if row.kind == "section" else row
+        yield replace(row, net_minor=sums.get(index, 0)) if row.kind == "section" else row
 
 
 def _sums(priced: pricing.Priced) -> list[SheetSum]:
@@ -324,7 +334,9 @@ def _invoice_sums(invoice: Invoice, *, live: bool) -> list[SheetSum]:
 
 def _vat_of(priced: pricing.Priced, language: str) -> tuple[SheetVat, ...]:
     return tuple(
-        SheetVat(group.category, group.rate, group.base_minor, group.vat_minor, statutory_note(group.category, language))
+        SheetVat(
+            group.category, group.rate, group.base_minor, group.vat_minor, statutory_note(group.category, language)
+        )
         for group in priced.groups
     )
 
@@ -357,7 +369,9 @@ def _seller_values(seller: Seller) -> dict[str, str]:
 
 
 def _buyer_values(customer: Customer) -> dict[str, str]:
-    return {name: str(getattr(customer, name)) for name in "legal_name street street_2 postcode city country vat_id".split()}
+    return {
+        name: str(getattr(customer, name)) for name in "legal_name street street_2 postcode city country vat_id".split()
+    }
 
 
 def _seller(values: Mapping[str, str]) -> SheetParty:
@@ -397,7 +411,9 @@ def _terms(terms: Iterable[Any]) -> tuple[SheetText, ...]:
 def _payment(seller: Mapping[str, str], reference: str, epc: str) -> SheetPayment | None:
     if not seller["iban"]:
         return None
-    return SheetPayment(seller["bank_account_name"] or seller["legal_name"], seller["iban"], seller["bic"], reference, epc)
+    return SheetPayment(
+        seller["bank_account_name"] or seller["legal_name"], seller["iban"], seller["bic"], reference, epc
+    )
 
 
 def _quotation_stamp(version: QuotationVersion, now: datetime) -> tuple[str, str]:

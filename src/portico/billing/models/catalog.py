@@ -39,9 +39,12 @@ class Product(models.Model):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(fields=["seller", "code"], name="product_code_unique"),
-            models.CheckConstraint(condition=models.Q(vat_rate__gte=0, vat_rate__lte=100), name="product_vat_rate_percent"),
             models.CheckConstraint(
-                condition=models.Q(vat_category="S", vat_rate__gt=0) | (~models.Q(vat_category="S") & models.Q(vat_rate=0)),
+                condition=models.Q(vat_rate__gte=0, vat_rate__lte=100), name="product_vat_rate_percent"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(vat_category="S", vat_rate__gt=0)
+                | (~models.Q(vat_category="S") & models.Q(vat_rate=0)),
                 name="product_rate_fits_category",
             ),
         ]
@@ -67,7 +70,9 @@ class Price(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["product", "currency", "term_months"], name="one_price_per_currency_and_term"),
+            models.UniqueConstraint(
+                fields=["product", "currency", "term_months"], name="one_price_per_currency_and_term"
+            ),
             models.CheckConstraint(condition=models.Q(unit_price__gte=0), name="price_not_negative"),
         ]
 

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from portico.accounts.models import User
 from portico.billing.models.quotation import QuotationLine, QuotationVersion
-from portico.kit.decimals import FourDecimals
+from portico.kit.decimals import OptionalFourDecimals
 from portico.kit.files import StoredFile
 from portico.kit.privacy import Privacy
 
@@ -154,7 +154,7 @@ class ChangeWish(models.Model):
     request = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="wishes")
     line = models.ForeignKey(QuotationLine, on_delete=models.CASCADE, related_name="wishes")
     wish = models.CharField(max_length=8, choices=Wish)
-    quantity = FourDecimals(null=True)
+    quantity = OptionalFourDecimals(null=True)
     comment = models.CharField(max_length=500, blank=True)
 
     class Meta:

@@ -131,7 +131,9 @@ class Invoice(Totals):
         constraints = [
             *Totals.Meta.constraints,
             models.CheckConstraint(
-                condition=Q(net_minor=models.F("lines_net_minor") - models.F("allowances_minor") + models.F("charges_minor")),
+                condition=Q(
+                    net_minor=models.F("lines_net_minor") - models.F("allowances_minor") + models.F("charges_minor")
+                ),
                 name="invoice_net_adds_up",
             ),
             models.CheckConstraint(
@@ -193,7 +195,14 @@ class Invoice(Totals):
         return hashlib.sha256(bytes.fromhex(self.previous_hash) + canonical(self.chain_block())).hexdigest()
 
     def issue(
-        self, *, today: date, due_days: int, content: dict[str, Any], buyer: dict[str, Any], by: User | None, now: datetime
+        self,
+        *,
+        today: date,
+        due_days: int,
+        content: dict[str, Any],
+        buyer: dict[str, Any],
+        by: User | None,
+        now: datetime,
     ) -> None:
         """draft → issued: takes the number, freezes `content` and `buyer`, closes the chain. Inside a transaction.
 

@@ -47,7 +47,8 @@ class Line(models.Model):
             ),
             models.CheckConstraint(condition=Q(vat_rate__gte=0, vat_rate__lte=100), name="%(class)s_vat_rate_percent"),
             models.CheckConstraint(
-                condition=~Q(kind__in=["section", "note"]) | Q(net_minor=0, quantity=0), name="%(class)s_text_has_no_amount"
+                condition=~Q(kind__in=["section", "note"]) | Q(net_minor=0, quantity=0),
+                name="%(class)s_text_has_no_amount",
             ),
         ]
 

@@ -56,7 +56,7 @@ class NumberSeries(models.Model):
         Must run inside a transaction; the counter stays locked until it ends, so keep that transaction short and call
         nobody outside. Raises AssertionError outside a transaction.
         """
-        assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"  # noqa: S101
+        assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"
         counter = cls._locked(seller, series, today)
         counter.last_number += 1
         counter.last_issued_on = max(today, counter.last_issued_on or today)

@@ -163,7 +163,9 @@ class OrderLine(Line):
                 % {"name": self.name, "left": f"{left.normalize():f}"}
             )
         before = self.delivered_quantity
-        if not claim(OrderLine.objects.filter(pk=self.pk, delivered_quantity=before), delivered_quantity=before + quantity):
+        if not claim(
+            OrderLine.objects.filter(pk=self.pk, delivered_quantity=before), delivered_quantity=before + quantity
+        ):
             raise Conflict(_("Somebody recorded a delivery of this line meanwhile. Nothing was changed."))
         self.delivered_quantity = before + quantity
 
@@ -231,6 +233,8 @@ class PaymentRequest(models.Model):
     def cancel(self, *, now: datetime) -> None:
         """open → cancelled, with its order. Idempotent on a cancelled one."""
         claim(
-            PaymentRequest.objects.filter(pk=self.pk, state=self.State.OPEN), state=self.State.CANCELLED, cancelled_at=now
+            PaymentRequest.objects.filter(pk=self.pk, state=self.State.OPEN),
+            state=self.State.CANCELLED,
+            cancelled_at=now,
         )
         self.refresh_from_db()

@@ -124,7 +124,11 @@ class Payment(models.Model):
         if state == self.State.SUCCEEDED:
             before += [self.State.CANCELLED, self.State.FAILED]
         done = claim(
-            Payment.objects.filter(pk=self.pk, state__in=before), state=state, ended_at=now, next_lookup_at=None, **changes
+            Payment.objects.filter(pk=self.pk, state__in=before),
+            state=state,
+            ended_at=now,
+            next_lookup_at=None,
+            **changes,
         )
         if done:
             self.targets.update(open=False)
@@ -169,7 +173,8 @@ class PaymentTarget(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(invoice__isnull=False, request__isnull=True) | Q(invoice__isnull=True, request__isnull=False),
+                condition=Q(invoice__isnull=False, request__isnull=True)
+                | Q(invoice__isnull=True, request__isnull=False),
                 name="payment_target_is_one_thing",
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_target_positive"),
@@ -201,7 +206,8 @@ class Allocation(models.Model):
                 name="allocation_has_one_source",
             ),
             models.CheckConstraint(
-                condition=Q(invoice__isnull=False, request__isnull=True) | Q(invoice__isnull=True, request__isnull=False),
+                condition=Q(invoice__isnull=False, request__isnull=True)
+                | Q(invoice__isnull=True, request__isnull=False),
                 name="allocation_has_one_target",
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="allocation_positive"),

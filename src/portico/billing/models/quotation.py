@@ -12,7 +12,7 @@ from portico.billing.models.line import Line, Totals
 from portico.billing.models.number import NumberSeries
 from portico.billing.models.subscription import Subscription
 from portico.kit.db import claim
-from portico.kit.decimals import FourDecimals
+from portico.kit.decimals import FourDecimals, OptionalFourDecimals
 from portico.kit.errors import Conflict
 from portico.kit.periods import today
 from portico.kit.privacy import Privacy
@@ -329,15 +329,19 @@ class QuotationLine(Line):
     key = models.PositiveIntegerField()
     optional = models.BooleanField(default=False)
     selected = models.BooleanField(default=True, help_text="an optional line the seller proposes")
-    quantity_min = FourDecimals(null=True, blank=True)
-    quantity_max = FourDecimals(null=True, blank=True)
+    quantity_min = OptionalFourDecimals(null=True, blank=True)
+    quantity_max = OptionalFourDecimals(null=True, blank=True)
 
     class Meta(Line.Meta):
         constraints = [
             *Line.Meta.constraints,
             models.UniqueConstraint(fields=["version", "key"], name="quotation_line_key_once"),
-            models.CheckConstraint(condition=Q(optional=True) | Q(selected=True), name="quotation_line_fixed_is_selected"),
-            models.CheckConstraint(condition=Q(optional=False) | Q(kind="line"), name="quotation_line_optional_is_a_line"),
+            models.CheckConstraint(
+                condition=Q(optional=True) | Q(selected=True), name="quotation_line_fixed_is_selected"
+            ),
+            models.CheckConstraint(
+                condition=Q(optional=False) | Q(kind="line"), name="quotation_line_optional_is_a_line"
+            ),
             models.CheckConstraint(
                 condition=Q(quantity_min__isnull=True, quantity_max__isnull=True)
                 | Q(quantity_min__gt=0, quantity_max__gte=F("quantity_min"), quantity__gte=F("quantity_min"))

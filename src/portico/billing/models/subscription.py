@@ -74,7 +74,9 @@ class Subscription(models.Model):
             models.CheckConstraint(
                 condition=Q(state="pending") | Q(period_start__isnull=False), name="subscription_running_has_a_period"
             ),
-            models.CheckConstraint(condition=Q(term_months__gte=1, term_months__lte=120), name="subscription_term_months"),
+            models.CheckConstraint(
+                condition=Q(term_months__gte=1, term_months__lte=120), name="subscription_term_months"
+            ),
         ]
         indexes = [models.Index(fields=["customer", "id"], name="subscription_of_customer")]
 
@@ -98,7 +100,9 @@ class Subscription(models.Model):
         self.save(update_fields=["state", "period_start", "period_end"])
         return SubscriptionPeriod.objects.create(subscription=self, start=start, end=self.period_end)
 
-    def add(self, product: Product, quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, on: date) -> None:
+    def add(
+        self, product: Product, quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, on: date
+    ) -> None:
         """Add `quantity` of `product`, into the item that stands at the same price, else a new one."""
         same = self.items.filter(
             product=product, unit_price=unit_price, discount_percent=discount_percent, ended_on=None
@@ -138,10 +142,12 @@ class SubscriptionItem(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gt=0), name="subscription_item_quantity_positive"),
             models.CheckConstraint(
-                condition=Q(discount_percent__gte=0, discount_percent__lte=100), name="subscription_item_discount_percent"
+                condition=Q(discount_percent__gte=0, discount_percent__lte=100),
+                name="subscription_item_discount_percent",
             ),
             models.CheckConstraint(
-                condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on")), name="subscription_item_ends_after"
+                condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on")),
+                name="subscription_item_ends_after",
             ),
         ]
 
