@@ -1,15 +1,17 @@
 """Money is whole minor units and an ISO 4217 currency; here are the exponents, the one rounding, and reading of amounts."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
-from babel.numbers import get_decimal_symbol, get_group_symbol
+from babel import Locale
 from django.utils.translation import gettext as _
 
 from portico.kit.errors import Invalid
 
-# ISO 4217 (2026): active currencies by their number of decimals; funds codes, metals and testing codes left out.
+# ISO 4217 List One as SIX, its maintenance agency, published it on 1 January 2026: currencies by their number of decimals.
+# Left out: funds and units of account (BOV CHE CHW CLF COU MXV USN UYI UYW XAD XDR XSU XUA), metals, testing codes.
 _TWO = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE "
     "CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR "
@@ -22,7 +24,20 @@ _THREE = "BHD IQD JOD KWD LYD OMR TND"
 EXPONENTS: dict[str, int] = (
     dict.fromkeys(_TWO.split(), 2) | dict.fromkeys(_ZERO.split(), 0) | dict.fromkeys(_THREE.split(), 3)
 )
+
+MOST_QUANTITY = Decimal(10_000_000)
+MOST_PRICE = Decimal(1_000_000_000)
+"""Of one unit, in the currency's major unit."""
 MOST_MINOR = 2**53
+"""The largest amount, in minor units: fits a BIGINT with room to add up, and is exact in a page's script and in JSON."""
+
+LOCALES = {"en": "en_GB", "fr": "fr_FR", "de": "de_DE"}
+
+
+@lru_cache(maxsize=64)
+def locale_of(language: str) -> Locale:
+    """The CLDR locale of a language; English, and a language that is not spoken here, is written as in Britain."""
+    return Locale.parse(LOCALES.get(language[:2], "en_GB"))
 
 
 def exponent(currency: str) -> int:
@@ -40,32 +55,67 @@ def round_half_away(value: Fraction | Decimal) -> int:
     return whole if exact >= 0 else -whole
 
 
-def parse_decimal(text: str, language: str = "en") -> Decimal:
-    """A number as a person writes it in `language`: grouping and decimal sign of the language, or a plain point.
+def line_net_minor(
+    quantity: Decimal,
+    unit_price: Decimal,
+    discount_percent: Decimal,
+    currency: str,
+    *,
+    part: Fraction = Fraction(1),
+) -> int:
+    """quantity × unit price × (1 − discount / 100) × part in minor units, computed exactly and rounded once.
 
-    Raises Invalid for anything else, for more than four decimals, and beyond 10¹².
+    `unit_price` is in the major unit; `part` is the share of a period that is charged. Raises Invalid for a number that
+    is not finite or beyond the limits above, and for a discount outside 0 to 100 percent.
     """
-    locale = {"en": "en_GB", "fr": "fr_FR", "de": "de_DE"}.get(language, "en_GB")
-    plain = re.sub(r"[\s\u00a0\u202f'’]", "", text.strip()).replace("\u2212", "-")
-    decimal, group = get_decimal_symbol(locale), get_group_symbol(locale)
-    if decimal == ",":
-        if "," in plain:
-            plain = plain.replace(".", "").replace(",", ".")
-    elif group == ",":
-        plain = re.sub(r",(?=\d{3}(\D|$))", "", plain)
-    if not re.fullmatch(r"-?\d{1,12}(\.\d{1,4})?", plain):
-        raise Invalid(_("“%(text)s” is not a number that can be used here.") % {"text": text.strip()[:40]})
-    try:
-        return Decimal(plain)
-    except InvalidOperation:
-        raise Invalid(_("“%(text)s” is not a number that can be used here.") % {"text": text.strip()[:40]}) from None
+    if not (quantity.is_finite() and unit_price.is_finite() and discount_percent.is_finite()):
+        raise Invalid(_("A quantity, price or discount is not a number."))
+    if abs(quantity) > MOST_QUANTITY or abs(unit_price) > MOST_PRICE:
+        raise Invalid(_("A quantity or price is larger than this portal counts."))
+    if not 0 <= discount_percent <= 100:
+        raise Invalid(_("A discount is between 0 and 100 percent."))
+    kept = 1 - Fraction(discount_percent) / 100
+    minor = round_half_away(Fraction(quantity) * Fraction(unit_price) * kept * part * 10 ** exponent(currency))
+    return within_limits(minor)
+
+
+def within_limits(minor: int) -> int:
+    """`minor` itself; Invalid beyond what can be kept and shown exactly."""
+    if abs(minor) > MOST_MINOR:
+        raise Invalid(_("This amount is larger than this portal counts."))
+    return minor
+
+
+def parse_decimal(text: str, language: str = "en", *, point_may_group: bool = False) -> Decimal:
+    """A number as a person writes it in `language`, with the language's grouping and decimal sign, or with a point.
+
+    Groups count only where they are well formed, and spaces may group in every language. Where a point groups, as in
+    German, 12.50 is still read as a decimal, but 1.234 is refused: it would be a thousandfold error for one of the two
+    who write it; `point_may_group` says that three decimals cannot be meant. Raises Invalid for that and for anything
+    else, for more than four decimals, and beyond 12 digits.
+    """
+    plain = re.sub(r"[\s\u00a0\u2009\u202f'’]", " ", text.strip()).replace("\u2212", "-")
+    symbols = locale_of(language).number_symbols["latn"]
+    point, group = symbols["decimal"], symbols["group"].replace("\u202f", " ")
+    grouped = rf"[1-9][0-9]{{0,2}}(?:(?:{re.escape(group)}[0-9]{{3}})+|(?: [0-9]{{3}})+)"
+    own = re.fullmatch(rf"(-?)({grouped}|[0-9]{{1,12}})(?:{re.escape(point)}([0-9]{{1,4}}))?", plain)
+    other = re.fullmatch(r"(-?)([0-9]{1,12})\.([0-9]{1,4})", plain)
+    if own and other and point != "." and not point_may_group:
+        raise Invalid(
+            _("“%(text)s” can be read in two ways. Write %(grouped)s or %(decimal)s.")
+            % {"text": plain[:40], "grouped": plain.replace(".", ""), "decimal": plain.replace(".", ",")}
+        )
+    read = own or other
+    digits = re.sub(r"[^0-9]", "", read[2]) if read else ""
+    if read is None or len(digits) > 12:
+        raise Invalid(_("“%(text)s” is not a number that can be used here.") % {"text": plain[:40]})
+    return Decimal(f"{read[1]}{digits}.{read[3] or '0'}").normalize() + 0
 
 
 def parse_amount(text: str, currency: str, language: str = "en") -> int:
     """An amount as a person writes it, in minor units of `currency`; Invalid with more decimals than the currency has."""
-    value = parse_decimal(text, language) * 10 ** exponent(currency)
-    if value != value.to_integral_value():
+    decimals = exponent(currency)
+    minor = parse_decimal(text, language, point_may_group=decimals < 3).scaleb(decimals)
+    if minor % 1:
         raise Invalid(_("%(code)s has no such small part. Round the amount.") % {"code": currency})
-    if abs(value) > MOST_MINOR:
-        raise Invalid(_("This amount is larger than this portal counts."))
-    return int(value)
+    return int(minor)
