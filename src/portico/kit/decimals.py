@@ -38,7 +38,7 @@ class TenThousandths(Exact):
         """The value as an exact Decimal, or ValidationError."""
         if value is None:
             return None
-        if isinstance(value, float) or isinstance(value, bool):
+        if isinstance(value, (float, bool)):
             raise ValidationError("Use an exact number, not a floating point one.", code="float")
         try:
             exact = Decimal(value)
