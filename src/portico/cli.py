@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from portico.commands import Stop
+from portico.commands import CHECKOUT, Stop
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,7 +35,7 @@ def parser() -> Parser:
     demo.add_argument("--host", default="127.0.0.1")
     demo.add_argument("--port", type=port, default=8000)
     demo.add_argument(
-        "--data", type=Path, default=Path("var/demo"), metavar="DIR", help="where its data is kept (var/demo)"
+        "--data", type=Path, default=CHECKOUT / "var" / "demo", metavar="DIR", help="where its data is kept (var/demo)"
     )
     demo.add_argument("--fresh", action="store_true", help="begin again: throw the data in DIR away")
 
@@ -82,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read us has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as fault:
         if os.environ.get("PORTICO_DEBUG") == "1":
             raise

@@ -37,4 +37,4 @@ def configured() -> None:
     if os.environ.get("DATABASE_URL") or os.environ.get("PORTICO_SECRET_KEY"):
         production()
     else:
-        embedded(Path("var/demo"))
+        embedded(CHECKOUT / "var" / "demo")

@@ -5,6 +5,7 @@ Data, secrets and mails stay in one directory. Web server and worker run in our 
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -16,16 +17,24 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
-import django
-
-from portico.commands import Stop, embedded
+from portico.commands import CHECKOUT, Stop, embedded
 from portico.commands.processes import end, granian, refuse_taken, start, stop_on_signals
 
 Login = tuple[str, str, str]  # e-mail, role, password
 SECRETS = ("secret-key", "webhook-secret-sandbox")
-OURS = ("portico.sqlite3", "portico.sqlite3-wal", "portico.sqlite3-shm", "files", "mail", "logins.json", *SECRETS)
+OURS = (
+    "portico.sqlite3",
+    "portico.sqlite3-wal",
+    "portico.sqlite3-shm",
+    "files",
+    "mail",
+    "logins.json",
+    "prepared",
+    *SECRETS,
+)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,10 +50,10 @@ def run(options: argparse.Namespace) -> int:
         os.environ["PORTICO_ALLOWED_HOSTS"] = "*" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104
         keep_secrets(data)
         logins = fill(data)
-        web = start(granian(options.host, options.port, processes=1, threads=4))
-        children = [web, start([sys.executable, "-m", "portico.cli", "worker"])]
+        children = [start(granian(options.host, options.port, processes=1, threads=4))]
         try:
             wait_until_answered(options.host, options.port, children)
+            children.append(start([sys.executable, "-m", "portico.cli", "worker"]))
             greet(address, logins)
             watch(children)
         except KeyboardInterrupt:
@@ -94,26 +103,32 @@ def keep_secrets(data: Path) -> None:
 
 def fill(data: Path) -> list[Login]:
     """Migrate, and fill an empty database with the shared cast; returns who can sign in."""
-    logins = data / "logins.json"  # written when the filling is complete
-    if (data / "portico.sqlite3").exists() and not logins.exists():
+    logins, prepared, database = data / "logins.json", data / "prepared", data / "portico.sqlite3"
+    if database.exists() and not logins.exists():  # a filling that was broken off
         forget(data)
         keep_secrets(data)
-    django.setup()
-    from django.core.management import call_command
-
-    from portico.kit.health import is_migrated
-
-    if not is_migrated():
+    stamp = schema()
+    if not (database.exists() and prepared.exists() and prepared.read_text() == stamp):
+        django = import_module("django")  # a second start comes here without Django, and is quicker by its loading
+        django.setup()
         print("preparing the database …", flush=True)
-        call_command("migrate", interactive=False, verbosity=0)
-    if not logins.exists():
-        from portico.cast import fill_demo
-
-        print("filling it with the example companies …", flush=True)
-        content = json.dumps(fill_demo())
-        with os.fdopen(os.open(logins, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(content)
+        import_module("django.core.management").call_command("migrate", interactive=False, verbosity=0)
+        if not logins.exists():
+            print("filling it with the example companies …", flush=True)
+            content = json.dumps(import_module("portico.cast").fill_demo())
+            with os.fdopen(os.open(logins, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(content)
+        prepared.write_text(stamp)
     return [(email, role, password) for email, role, password in json.loads(logins.read_text())]
+
+
+def schema() -> str:
+    """What the tables depend on: our migrations and, by uv.lock, those of the libraries."""
+    files = sorted(CHECKOUT.glob("src/portico/*/migrations/*.py"))
+    digest = hashlib.sha256((CHECKOUT / "uv.lock").read_bytes())
+    for file in files:
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def wait_until_answered(host: str, port: int, children: "list[subprocess.Popen[bytes]]", seconds: float = 60.0) -> None:

@@ -19,7 +19,7 @@ from portico.kit.logs import request_id
 
 logger = logging.getLogger("portico.refusals")
 
-FAILURE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>500</title>
+FAILURE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width"></head><body><main><h1>{title}</h1><p>{message}</p></main></body></html>"""
 
 
