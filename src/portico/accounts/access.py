@@ -12,7 +12,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Membership, User
+from portico.accounts.models import Membership, Seller, User
 from portico.kit.errors import Forbidden, Missing
 
 P = ParamSpec("P")
@@ -35,9 +35,10 @@ class MemberRequest(HttpRequest):
 
 
 class StaffRequest(HttpRequest):
-    """A request of somebody who works for the seller."""
+    """A request of somebody who works for the seller: `seller` is what every query starts from."""
 
     user: User
+    seller: Seller
 
 
 MemberView = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
@@ -93,6 +94,10 @@ def staff(*roles: str) -> Callable[[StaffView[P]], View[P]]:
                 raise Missing(_("There is nothing at this address."))
             if roles and user.staff_role not in {*roles, User.StaffRole.ADMIN}:
                 raise Forbidden(_("Your role does not allow this. Ask an administrator."))
+            seller = user.staff_of or Seller.objects.order_by("id").first()
+            if seller is None:
+                raise Missing(_("There is no seller yet. Run ./portico demo, or set one up with ./portico manage."))
+            request.seller = seller  # type: ignore[attr-defined]  # this is what makes it a StaffRequest
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
         return declared(guarded, Access("staff", frozenset(roles)))

@@ -110,6 +110,15 @@ def save_draft(
     version.refresh_from_db()
 
 
+def price_draft(version: QuotationVersion, lines: Sequence[LineDraft]) -> pricing.Priced:
+    """What the draft would cost with these lines, as `save_draft` would keep it; nothing is written.
+
+    Raises Invalid naming the line that is wrong. `version.quotation` comes with its seller and customer.
+    """
+    rows = _rows(version.quotation, version, lines)
+    return pricing.price(pricing.choose(offered(rows), {}), version.currency)
+
+
 def _rows(quotation: Quotation, version: QuotationVersion, drafts: Sequence[LineDraft]) -> list[QuotationLine]:
     """The rows of a draft, with keys, VAT category and rate."""
     products = Product.objects.filter(seller=quotation.seller).in_bulk([d.product_id for d in drafts if d.product_id])

@@ -15,7 +15,13 @@ from portico.kit.errors import Missing
 @require_safe
 def detail(request: StaffRequest, number: int) -> HttpResponse:
     """The file itself."""
-    attachment = Attachment.objects.select_related("file").filter(pk=number).first() if number < 2**63 else None
+    attachment = (
+        Attachment.objects.select_related("file")
+        .filter(pk=number, message__thread__customer__seller=request.seller)
+        .first()
+        if number < 2**63
+        else None
+    )
     if attachment is None:
         raise Missing(_("There is no such file, or the message it belonged to is gone."))
     return download(attachment)

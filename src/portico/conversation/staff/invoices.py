@@ -15,7 +15,11 @@ from portico.kit.errors import Missing
 @require_http_methods(["GET", "HEAD", "POST"])
 def thread(request: StaffRequest, number: str) -> HttpResponse:
     """Read and answer; internal notes are marked as such."""
-    invoice = Invoice.objects.select_related("customer__seller").filter(number=number).first()
+    invoice = (
+        Invoice.objects.select_related("customer__seller")
+        .filter(customer__seller=request.seller, number=number)
+        .first()
+    )
     if invoice is None:
         raise Missing(_("There is no invoice of this number."))
     place = Place(

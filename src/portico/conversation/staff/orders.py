@@ -15,7 +15,9 @@ from portico.kit.errors import Missing
 @require_http_methods(["GET", "HEAD", "POST"])
 def thread(request: StaffRequest, number: str) -> HttpResponse:
     """Read and answer; internal notes are marked as such."""
-    order = Order.objects.select_related("customer__seller").filter(number=number).first()
+    order = (
+        Order.objects.select_related("customer__seller").filter(customer__seller=request.seller, number=number).first()
+    )
     if order is None:
         raise Missing(_("There is no order of this number."))
     place = Place(order, order.customer.seller, "orders", order.number, order.title, f"/staff/orders/{number}/")

@@ -15,7 +15,11 @@ from portico.kit.errors import Missing
 @require_http_methods(["GET", "HEAD", "POST"])
 def thread(request: StaffRequest, number: str) -> HttpResponse:
     """Read and answer; internal notes are marked as such."""
-    quotation = Quotation.objects.select_related("current", "customer__seller").filter(number=number).first()
+    quotation = (
+        Quotation.objects.select_related("current", "customer__seller")
+        .filter(customer__seller=request.seller, number=number)
+        .first()
+    )
     if quotation is None:
         raise Missing(_("There is no quotation of this number."))
     place = Place(

@@ -16,7 +16,9 @@ from portico.kit.errors import Missing
 def thread(request: StaffRequest, database: str) -> HttpResponse:
     """Read and answer; internal notes are marked as such."""
     subscription = (
-        Subscription.objects.select_related("database", "customer__seller").filter(database__name=database).first()
+        Subscription.objects.select_related("database", "customer__seller")
+        .filter(customer__seller=request.seller, database__name=database)
+        .first()
     )
     if subscription is None:
         raise Missing(_("There is no subscription of this name."))
