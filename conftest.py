@@ -126,6 +126,14 @@ def world(db: None, clock: time_machine.Traveller, now: datetime) -> "World":
 
 
 @pytest.fixture
+def people(db: None, clock: time_machine.Traveller, now: datetime) -> "World":
+    """The cast without a document: companies, people, catalogue. Much quicker than `world`."""
+    from portico.cast import build_people
+
+    return build_people(now)
+
+
+@pytest.fixture
 def client_for() -> "Callable[[User], Client]":
     """`client_for(user)`: a browser in which that person is signed in. CSRF is checked only if asked for: `csrf=True`."""
     from django.test import Client

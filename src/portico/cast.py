@@ -121,10 +121,16 @@ class World:
 
 def build_world(now: datetime) -> World:
     """Fill an empty database with the cast around `now` (UTC)."""
+    world = build_people(now)
+    _live(world)
+    return world
+
+
+def build_people(now: datetime) -> World:
+    """Companies, people and catalogue alone, without a document: the cast before its stories."""
     world = _companies(now)
     _people(world)
     _catalogue(world)
-    _live(world)
     return world
 
 
