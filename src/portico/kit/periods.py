@@ -25,6 +25,10 @@ class Period:
     def __contains__(self, day: date) -> bool:
         return self.start <= day < self.end
 
+    def next_period(self, anchor: date, months: int) -> "Period":
+        """The period of `months` that begins where this one ends, on the day of month of `anchor`."""
+        return Period(self.end, next_period_end(anchor, self.end, months))
+
 
 def today(now: datetime, zone: ZoneInfo) -> date:
     """The day it is in `zone` at `now` (aware)."""
@@ -32,7 +36,11 @@ def today(now: datetime, zone: ZoneInfo) -> date:
 
 
 def end_of_day(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant (UTC) after `day` in `zone`: what is valid through `day` is over from here on."""
+    """The first instant (UTC) after `day` in `zone`: what is valid through `day` is over from here on.
+
+    Where clocks change at midnight, that is the change itself (there is no 00:00) or the midnight after which the day
+    never comes back.
+    """
     return datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
 
 
