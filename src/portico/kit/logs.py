@@ -24,6 +24,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 logger = logging.getLogger("portico.request")
 
 ADDRESS = re.compile(r"[^\s\"'<>()=]+@[^\s\"'<>()]+")
+UNTOLD = {"static", "health.live", "health.ready", "metrics"}  # asked every few seconds; counted, not logged
 ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 FIELDS = ("route", "method", "status", "ms", "user_id", "sweep", "handled", "seconds")
 
@@ -75,7 +76,7 @@ class RequestLog:
             seconds = time.perf_counter() - started
             route, method = route_of(request), request.method if request.method in metrics.METHODS else "other"
             metrics.count_request(route, str(method), response.status_code, seconds)
-            if route != "static":
+            if route not in UNTOLD or response.status_code >= 500:
                 extra: dict[str, object] = {"route": route, "method": method, "status": response.status_code}
                 extra |= {"ms": round(seconds * 1000, 1), "user_id": known_user(request)}
                 logger.info("answered", extra=extra)

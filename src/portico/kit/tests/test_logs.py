@@ -72,3 +72,9 @@ def test_only_our_own_proxy_may_name_a_request(client: Client, settings: Any) ->
     settings.PORTICO_TRUSTED_PROXIES = 1
     assert client.get("/answer/", headers=given)["X-Request-ID"] == "from-the-proxy-1"
     assert client.get("/answer/", headers={"X-Request-ID": "a b\tc" * 9})["X-Request-ID"] != "a b\tc" * 9
+
+
+def test_probes_are_counted_but_not_logged(client: Client, lines: Any) -> None:
+    client.get("/health/live")
+    client.get("/answer/")
+    assert [line["route"] for line in lines() if line["logger"] == "portico.request"] == ["answer"]
