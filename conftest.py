@@ -35,6 +35,8 @@ if ENGINE == "sqlite":
     os.environ.pop("DATABASE_URL", None)
 elif not os.environ.get("DATABASE_URL", "").startswith("postgresql://"):
     raise pytest.UsageError("PORTICO_TEST_ENGINE=postgresql needs a DATABASE_URL; ./portico test makes one.")
+# playwright keeps an event loop in the main thread, which our synchronous code never sees
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ |= {"PORTICO_RUN": "test", "PORTICO_DATA": str(DATA), "DJANGO_SETTINGS_MODULE": "portico.settings"}
 for name in [
     name

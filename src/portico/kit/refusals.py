@@ -79,12 +79,14 @@ def page(request: HttpRequest, template: str, context: dict[str, object]) -> Htt
     try:
         text: str = render_to_string(template, context, request)
     except TemplateDoesNotExist:
-        text = plain(str(context["title"]), str(context["message"]))
+        text = plain(str(context["title"]), str(context["message"]), fragment=bool(context["fragment"]))
     return HttpResponse(text, status=status)
 
 
-def plain(title: str, message: str) -> str:
+def plain(title: str, message: str, *, fragment: bool = False) -> str:
     """The barest page, for when nothing else can be trusted to work."""
+    if fragment:
+        return f'<p role="alert">{html.escape(message)}</p>'
     return FAILURE.format(title=html.escape(title), message=html.escape(message))
 
 
