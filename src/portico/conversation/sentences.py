@@ -33,7 +33,7 @@ SENTENCES: dict[str, Sentence] = {
         lazy("%(who)s sent version %(version)s: %(total)s."), "send", lazy("Version %(version)s was sent: %(total)s.")
     ),
     "quotation.viewed": Sentence(
-        lazy("%(who)s opened version %(version)s."), "eye", lazy("Version %(version)s was opened.")
+        lazy("%(who)s opened version %(version)s."), "circle-user", lazy("Version %(version)s was opened.")
     ),
     "quotation.approved": Sentence(
         lazy("%(who)s gave the first of two approvals: %(total)s."),
@@ -132,7 +132,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "subscription.renewed": Sentence(
         lazy("%(who)s renewed the subscription by order %(order)s."),
-        "refresh-cw",
+        "calendar-range",
         lazy("The subscription was renewed by order %(order)s."),
     ),
 }

@@ -1,0 +1,1 @@
+"""The desk: what the seller's people do to a sale."""

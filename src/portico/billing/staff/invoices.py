@@ -1,0 +1,214 @@
+"""Invoices and credit notes on the desk: looked at, credited."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portico.accounts.access import StaffRequest, staff
+from portico.billing.actions import bill
+from portico.billing.documents import build
+from portico.billing.documents import render as papers
+from portico.billing.models import Allocation, Invoice, InvoiceLine
+from portico.billing.models.line import Line
+from portico.billing.staff.desk import Sort, chosen_status, listing, pdf_answer, search_words
+from portico.billing.staff.orders import read_quantities
+from portico.kit import files
+from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.periods import today
+from portico.kit.text import paragraphs
+
+STATUSES = {
+    "not_paid": lazy("Not paid"),
+    "overdue": lazy("Overdue"),
+    "in_payment": lazy("In payment"),
+    "partially_paid": lazy("Partially paid"),
+    "paid": lazy("Paid"),
+    "credited": lazy("Credited"),
+    "disputed": lazy("Disputed"),
+    "credit_note": lazy("Credit notes"),
+}
+SORTS = {
+    "newest": Sort(lazy("Newest first"), ["-id"]),
+    "due": Sort(lazy("Due date, soonest first"), ["due_on", "-id"]),
+    "amount_due": Sort(lazy("Amount Due, highest first"), ["-amount_due_minor", "-id"]),
+    "customer": Sort(lazy("Customer"), ["customer__legal_name", "-id"]),
+}
+LATE = (Invoice.PaymentState.NOT_PAID, Invoice.PaymentState.PARTIALLY_PAID)
+"""The payment states over which overdue wins."""
+
+
+@staff()
+@require_safe
+def index(request: StaffRequest) -> HttpResponse:
+    """All issued papers; the status stands just before Amount Due."""
+    q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
+    day = today(timezone.now(), request.seller.zone)
+    rows = Invoice.objects.filter(seller=request.seller, state=Invoice.State.ISSUED)
+    if q:
+        rows = rows.filter(
+            Q(number__icontains=q)
+            | Q(title__icontains=q)
+            | Q(po_number__icontains=q)
+            | Q(customer__legal_name__icontains=q)
+        )
+    found = listing(
+        with_status(rows, status, day).values(
+            "id", "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
+            "payment_state", "customer__legal_name", "order__number", "refers_to__number",
+        ),
+        request.GET,
+        q=q, status=status, statuses=STATUSES, sorts=SORTS,
+    )  # fmt: skip
+    for row in found.rows:
+        row["is_credit_note"] = row["kind"] == Invoice.Kind.CREDIT_NOTE
+        row["is_overdue"] = bool(row["due_on"] and row["due_on"] < day and row["payment_state"] in LATE)
+        row["status"] = "overdue" if row["is_overdue"] else row["payment_state"]
+    return render(request, "billing/staff/invoices/index.html", {"list": found, "today": day})
+
+
+def with_status(rows: Any, status: str, day: date) -> Any:
+    """The rows of one status as the list shows it: overdue wins over not and partially paid."""
+    credit_note = Q(kind=Invoice.Kind.CREDIT_NOTE)
+    if status == "credit_note":
+        return rows.filter(credit_note)
+    if status == "overdue":
+        return rows.exclude(credit_note).filter(payment_state__in=LATE, due_on__lt=day)
+    if status in LATE:
+        return rows.exclude(credit_note).filter(payment_state=status, due_on__gte=day)
+    return rows.exclude(credit_note).filter(payment_state=status) if status else rows
+
+
+def find(request: StaffRequest, number: str) -> Invoice:
+    """The issued paper of this number with what stands on it; Missing."""
+    found = (
+        Invoice.objects.filter(seller=request.seller, state=Invoice.State.ISSUED, number=number)
+        .select_related("seller", "customer", "order", "refers_to", "issued_by", "pdf")
+        .first()
+    )
+    if found is None:
+        raise Missing(_("There is no invoice of this number."))
+    return found
+
+
+@staff()
+@require_safe
+def detail(request: StaffRequest, number: str) -> HttpResponse:
+    """The paper, what settled it, and what corrects it."""
+    invoice = find(request, number)
+    day = today(timezone.now(), request.seller.zone)
+    credit = invoice.kind == Invoice.Kind.CREDIT_NOTE
+    settled = (
+        Allocation.objects.filter(credit_note=invoice).select_related("invoice")
+        if credit
+        else Allocation.objects.filter(invoice=invoice).select_related("payment", "credit_note")
+    )
+    notes = [] if credit else list(invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id"))
+    context = {
+        "invoice": invoice,
+        "sheet": build.invoice_sheet(invoice, live=True),
+        "status": invoice.status(day),
+        "is_overdue": invoice.is_overdue(day),
+        "days_late": (day - invoice.due_on).days if invoice.due_on else 0,
+        "allocations": settled.order_by("at"),
+        "credit_notes": notes,
+        "may_credit": not credit and sum(note.total_minor for note in notes) < invoice.total_minor,
+        "zone": request.seller.zone,
+    }
+    return render(request, "billing/staff/invoices/detail.html", context)
+
+
+@staff()
+@require_safe
+def pdf(request: StaffRequest, number: str) -> HttpResponse:
+    """The issued file, made once and kept."""
+    invoice = find(request, number)
+    if invoice.pdf is None:
+        content = papers.render_pdf(build.invoice_sheet(invoice, live=False), accent=request.seller.accent)
+        invoice.keep_pdf(files.store(content, "application/pdf"))
+    assert invoice.pdf is not None
+    return pdf_answer(invoice.pdf.read(), f"{invoice.number}.pdf")
+
+
+@staff("finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def credit(request: StaffRequest, number: str) -> HttpResponse:
+    """A credit note for the whole invoice or for quantities of its lines, with its reason."""
+    invoice = find(request, number)
+    lines = creditable(invoice)
+    typed, errors, error, status = dict[int, str](), dict[int, str](), "", 200
+    scope = request.POST.get("scope", "full")
+    if request.method == "POST":
+        typed = {line.pk: request.POST.get(f"quantity-{line.pk}", "").strip()[:40] for line, _left in lines}
+        quantities, errors = read_quantities(typed, request.user.language) if scope == "lines" else ({}, {})
+        try:
+            if errors:
+                raise Invalid(_("Look at the quantities again."))
+            made = make(request, invoice, scope, quantities)
+        except Invalid as refusal:
+            error, status = refusal.message, 400
+        else:
+            messages.success(request, _("Credit note %(number)s is issued.") % {"number": made.number})
+            return HttpResponseRedirect(reverse("staff:invoices.detail", args=[made.number]))
+    elif not lines or invoice.kind == Invoice.Kind.CREDIT_NOTE:
+        raise Conflict(_("Nothing of this invoice is left to credit."))
+    context = {
+        "invoice": invoice,
+        "rows": [(line, left, typed.get(line.pk, "")) for line, left in lines],
+        "scope": scope,
+        "reason": request.POST.get("reason", ""),
+        "again": request.POST.get("again", ""),
+        "errors": errors,
+        "error": error,
+    }
+    return render(request, "billing/staff/invoices/credit.html", context, status=status)
+
+
+def make(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mapping[int, Decimal]) -> Invoice:
+    """The credit note of the posted form; Invalid when it cannot be made like that."""
+    reason = " ".join(paragraphs(request.POST.get("reason", "")).split())
+    if len(reason) > 300:
+        raise Invalid(_("The reason stands on the credit note: at most 300 characters."))
+    if scope not in {"full", "lines"} or request.POST.get("again") not in {"yes", "no"}:
+        raise Invalid(_("Choose how much is credited, and whether it will be invoiced again."))
+    if scope == "lines" and not any(quantities.values()):
+        raise Invalid(_("Enter the quantity to credit for at least one line."))
+    with transaction.atomic():
+        return bill.credit_invoice(
+            invoice=invoice,
+            quantities=None if scope == "full" else quantities,
+            reason=reason,
+            invoice_again=request.POST.get("again") == "yes",
+            by=request.user,
+            now=timezone.now(),
+        )
+
+
+def creditable(invoice: Invoice) -> list[tuple[InvoiceLine, Decimal]]:
+    """The lines of which something is left to credit, with how much."""
+    lines = (
+        invoice.lines.filter(kind__in=[Line.Kind.LINE, Line.Kind.ALLOWANCE, Line.Kind.CHARGE])
+        .annotate(credited=Sum("credited_by__quantity"))
+        .order_by("position")
+    )
+    with_left = [(line, line.quantity - (line.credited or Decimal(0))) for line in lines]
+    return [(line, left) for line, left in with_left if left]
+
+
+urlpatterns = [
+    path("invoices/", index, name="invoices.index"),
+    path("invoices/<str:number>/", detail, name="invoices.detail"),
+    path("invoices/<str:number>/credit/", credit, name="invoices.credit"),
+    path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
+]

@@ -1,0 +1,396 @@
+"""Quotations on the desk: written, sent, answered, withdrawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import OuterRef, Q, Subquery
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portico.accounts.access import StaffRequest, staff
+from portico.accounts.models import Customer, Membership
+from portico.billing import pricing
+from portico.billing.actions import draft, sell
+from portico.billing.documents import build
+from portico.billing.documents import render as papers
+from portico.billing.models import (
+    Acceptance,
+    Order,
+    Price,
+    Product,
+    Quotation,
+    QuotationLine,
+    QuotationVersion,
+    Subscription,
+)
+from portico.billing.staff import editor
+from portico.billing.staff.begin import KINDS, TERMS, begin
+from portico.billing.staff.desk import Sort, by_id, chosen_status, listing, pdf_answer, search_words
+from portico.billing.staff.wishes import waiting_requests
+from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.periods import today
+
+STATUSES = {
+    "draft": lazy("Draft"),
+    "sent": lazy("To decide"),
+    "changes_requested": lazy("Changes requested"),
+    "expired": lazy("Expired"),
+    "accepted": lazy("Accepted"),
+    "rejected": lazy("Rejected"),
+    "withdrawn": lazy("Withdrawn"),
+}
+SORTS = {
+    "newest": Sort(lazy("Newest first"), ["-id"]),
+    "valid_until": Sort(lazy("Valid Until, soonest first"), ["current__valid_until", "-id"]),
+    "total": Sort(lazy("Total, highest first"), ["-current__total_minor", "-id"]),
+    "customer": Sort(lazy("Customer"), ["customer__legal_name", "-id"]),
+}
+OPEN = QuotationVersion.OPEN
+
+
+# The list --------------------------------------------------------------------------------------------------------------
+
+
+@staff()
+@require_safe
+def index(request: StaffRequest) -> HttpResponse:
+    """All quotations, drafts too."""
+    now = timezone.now()
+    q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
+    day = today(now, request.seller.zone)
+    drafted = QuotationVersion.objects.filter(quotation=OuterRef("pk"), state=QuotationVersion.State.DRAFT)
+    rows = Quotation.objects.filter(seller=request.seller).annotate(
+        written_version=Subquery(drafted.values("version")[:1]),
+        written_title=Subquery(drafted.values("title")[:1]),
+        written_total_minor=Subquery(drafted.values("total_minor")[:1]),
+    )
+    if q:
+        rows = rows.filter(
+            Q(number__icontains=q)
+            | Q(current__title__icontains=q)
+            | Q(written_title__icontains=q)
+            | Q(customer__legal_name__icontains=q)
+        )
+    found = listing(
+        with_status(rows, status, day).values(
+            "id", "number", "kind", "customer__legal_name", "customer__currency", "salesperson__name", "created_at",
+            "current__version", "current__title", "current__state", "current__valid_until", "current__total_minor",
+            "current__currency", "written_version", "written_title", "written_total_minor",
+        ),
+        request.GET,
+        q=q, status=status, statuses=STATUSES, sorts=SORTS,
+    )  # fmt: skip
+    for row in found.rows:
+        expired = row["current__state"] in OPEN and row["current__valid_until"] < day
+        row["status"] = "expired" if expired else row["current__state"] or "draft"
+        row["title"] = row["current__title"] or row["written_title"] or ""
+        sent = row["current__state"] is not None
+        row["total_minor"] = row["current__total_minor"] if sent else row["written_total_minor"] or 0
+        row["currency"] = row["current__currency"] or row["customer__currency"]
+    return render(request, "billing/staff/quotations/index.html", {"list": found, "today": day})
+
+
+def with_status(rows: Any, status: str, day: Any) -> Any:
+    """The rows of one status as the list shows it: expired is computed, a draft may stand beside a version that was sent."""
+    if status == "draft":
+        return rows.filter(written_version__isnull=False)
+    if status == "expired":
+        return rows.filter(current__state__in=OPEN, current__valid_until__lt=day)
+    if status in OPEN:
+        return rows.filter(current__state=status, current__valid_until__gte=day)
+    return rows.filter(current__state=status) if status else rows
+
+
+# One quotation ---------------------------------------------------------------------------------------------------------
+
+
+@staff()
+@require_safe
+def detail(request: StaffRequest, number: str) -> HttpResponse:
+    """The quotation as the customer sees it, and what only the desk sees; `?version=` shows another version."""
+    now = timezone.now()
+    quotation = find(request, number)
+    versions = versions_of(quotation)
+    shown = chosen_version(request.GET, quotation, versions)
+    drafted = next((one for one in versions if one.state == QuotationVersion.State.DRAFT), None)
+    acceptance: Acceptance | None = getattr(shown, "acceptance", None)
+    order: Order | None = getattr(shown, "order", None)
+    choices = sell.choices_of(acceptance.selection) if acceptance else {}
+    context = {
+        "quotation": quotation,
+        "version": shown,
+        "versions": versions,
+        "draft": drafted,
+        "is_current": shown.pk == quotation.current_id,
+        "sheet": build.quotation_sheet(shown, choices, now=now, stamped=True),
+        "status": shown.status(now),
+        "days_left": build.days_left(shown, now) if shown.valid_until else None,
+        "requests": waiting_requests(quotation),
+        "acceptance": acceptance,
+        "order": order,
+        "zone": request.seller.zone,
+    }
+    return render(request, "billing/staff/quotations/detail.html", context)
+
+
+def find(request: StaffRequest, number: str) -> Quotation:
+    """The quotation of this number, with the people and companies that stand on it; Missing."""
+    found = (
+        Quotation.objects.filter(seller=request.seller, number=number)
+        .select_related("seller", "customer", "salesperson", "contact", "current", "subscription__database")
+        .first()
+    )
+    if found is None:
+        raise Missing(_("There is no quotation of this number."))
+    return found
+
+
+def versions_of(quotation: Quotation) -> list[QuotationVersion]:
+    """All versions, oldest first, with what became of each, in one statement."""
+    related = ("acceptance__selection", "acceptance__accepted_by", "order", "sent_by", "first_approval__by")
+    versions = list(quotation.versions.select_related(*related).order_by("version"))
+    for version in versions:
+        version.quotation = quotation
+    return versions
+
+
+def chosen_version(
+    params: Mapping[str, str], quotation: Quotation, versions: Sequence[QuotationVersion]
+) -> QuotationVersion:
+    """The version of `?version=`, else what the customer sees, else the draft."""
+    asked = params.get("version", "")
+    for version in versions:
+        if (str(version.version) == asked) if asked else version.pk == quotation.current_id:
+            return version
+    if asked:
+        raise Missing(_("This quotation has no such version."))
+    return versions[-1]
+
+
+@staff()
+@require_safe
+def pdf(request: StaffRequest, number: str) -> HttpResponse:
+    """The version as PDF: as accepted where it was accepted, else as it stands."""
+    quotation = find(request, number)
+    version = chosen_version(request.GET, quotation, versions_of(quotation))
+    acceptance: Acceptance | None = getattr(version, "acceptance", None)
+    if acceptance is not None:
+        content = acceptance.pdf.read()
+    else:
+        sheet = build.quotation_sheet(version, {}, now=timezone.now())
+        content = papers.render_pdf(sheet, accent=request.seller.accent)
+    return pdf_answer(content, f"{quotation.number}-v{version.version}.pdf")
+
+
+# Beginning -------------------------------------------------------------------------------------------------------------
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    """Choose the customer, then what it is about; the editor follows."""
+    asked = request.POST.get("customer", "") or request.GET.get("customer", "")
+    customer = by_id(Customer.objects.filter(seller=request.seller), asked)
+    if asked and customer is None:
+        raise Missing(_("There is no such customer."))
+    error = ""
+    if request.method == "POST" and customer is not None:
+        try:
+            quotation = begin(request, customer)
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            return HttpResponseRedirect(reverse("staff:quotations.edit", args=[quotation.number]))
+    context = {
+        "customers": Customer.objects.filter(seller=request.seller) if customer is None else [],
+        "customer": customer,
+        "members": Membership.objects.filter(customer=customer).select_related("user") if customer else [],
+        "subscriptions": Subscription.objects.filter(customer=customer).select_related("database") if customer else [],
+        "kinds": KINDS,
+        "terms": TERMS,
+        "typed": request.POST,
+        "error": error,
+    }
+    return render(request, "billing/staff/quotations/new.html", context, status=400 if error else 200)
+
+
+# Writing ---------------------------------------------------------------------------------------------------------------
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: StaffRequest, number: str) -> HttpResponse:
+    """The editor of the draft. Only the button Save writes; what was typed stays whatever is wrong with it."""
+    quotation = find(request, number)
+    version = quotation.draft_version
+    if version is None:
+        raise Conflict(_("Nothing of this quotation is being written. Draft a new version first."))
+    version.quotation = quotation
+    stored = list(version.lines.select_related("product").order_by("position"))
+    products = {product.pk: product for product in Product.objects.filter(seller=request.seller, is_active=True)}
+    if request.method != "POST":
+        form = editor.form_of(version, stored, request.user.language)
+        return editor_page(request, version, form, products, status=200)
+    form = editor.read_form(request.POST, version, request.user.language)
+    button = request.POST.get("do", "save")
+    if button != "save":
+        form.act(button, products, prices_for(quotation, products), request.POST.get("new_product", ""))
+        return editor_page(request, version, form, products, status=400 if form.errors else 200)
+    day = today(timezone.now(), request.seller.zone)
+    fields, lines = editor.fields(form, version, day), editor.drafts(form)
+    theirs: list[QuotationLine] | None = None
+    if not form.is_wrong:
+        try:
+            sell.save_draft(version=version, revision=form.revision, fields=fields, lines=lines, now=timezone.now())
+        except Invalid as refusal:
+            form.errors["save"] = refusal.message
+        except Conflict as refusal:
+            form.errors["save"], theirs = refusal.message, stored
+        else:
+            messages.success(request, _("The draft is saved."))
+            return HttpResponseRedirect(
+                reverse(
+                    "staff:quotations.send" if "then_send" in request.POST else "staff:quotations.edit", args=[number]
+                )
+            )
+    return editor_page(request, version, form, products, status=409 if theirs is not None else 400, theirs=theirs)
+
+
+def editor_page(
+    request: StaffRequest,
+    version: QuotationVersion,
+    form: editor.Form,
+    products: Mapping[int, Product],
+    *,
+    status: int,
+    theirs: Sequence[QuotationLine] | None = None,
+) -> HttpResponse:
+    """The page of the editor. After a conflict `theirs` stands beside what was typed; saving again replaces it."""
+    quotation = version.quotation
+    if theirs is not None:
+        version = QuotationVersion.objects.get(pk=version.pk)
+        version.quotation = quotation
+        form.revision = version.revision
+    context = {
+        "quotation": quotation,
+        "version": version,
+        "form": form,
+        "products": products,
+        "priced": preview(version, form),
+        "requests": waiting_requests(quotation),
+        "theirs": build.quotation_sheet(version, {}, now=timezone.now()) if theirs is not None else None,
+        "payment_policies": PAYMENT_POLICIES,
+        "invoice_policies": INVOICE_POLICIES,
+        "today": today(timezone.now(), request.seller.zone),
+    }
+    return render(request, "billing/staff/quotations/edit.html", context, status=status)
+
+
+PAYMENT_POLICIES = {
+    "none": lazy("Nothing is paid on acceptance"),
+    "deposit": lazy("A deposit in percent"),
+    "full": lazy("Everything"),
+}
+INVOICE_POLICIES = {
+    "at_acceptance": lazy("At acceptance"),
+    "on_delivery": lazy("On delivery"),
+    "per_period": lazy("Per period"),
+}
+
+
+def preview(version: QuotationVersion, form: editor.Form) -> pricing.Priced | None:
+    """What the typed lines would cost; None while a number cannot be read."""
+    typed = [editor.draft_from(row, form.language) for row in (copy_of(row) for row in form.rows)]
+    try:
+        return sell.price_draft(version, [line for line in typed if line is not None]) if all(typed) else None
+    except Invalid:
+        return None
+
+
+def copy_of(row: editor.Row) -> editor.Row:
+    """A row to try numbers on, without showing errors for what is still being typed."""
+    return replace(row, name=row.name or "…", errors={})
+
+
+def prices_for(quotation: Quotation, products: Mapping[int, Product]) -> dict[int, Price]:
+    """The list price of each product in the customer's currency: for the term, else a single one."""
+    found: dict[int, Price] = {}
+    currency, terms = quotation.customer.currency, (0, quotation.term_months)
+    rows = Price.objects.filter(product__in=list(products), currency=currency, term_months__in=terms)
+    for price in rows.order_by("term_months"):
+        found[price.product_id] = price
+    return found
+
+
+# Sending, answering, withdrawing -----------------------------------------------------------------------------------------
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def send(request: StaffRequest, number: str) -> HttpResponse:
+    """Look at the draft once more as the customer will see it, and send it."""
+    now = timezone.now()
+    quotation = find(request, number)
+    if request.method == "POST":
+        version = sell.send_quotation(quotation=quotation, by=request.user, now=now)
+        messages.success(
+            request,
+            _("Version %(version)s is sent. %(customer)s sees it now.")
+            % {"version": version.version, "customer": quotation.customer.legal_name},
+        )
+        return HttpResponseRedirect(reverse("staff:quotations.detail", args=[number]))
+    drafted = quotation.draft_version
+    if drafted is None:
+        raise Conflict(_("There is no draft to send. Draft a new version first."))
+    drafted.quotation = quotation
+    context = {
+        "quotation": quotation,
+        "version": drafted,
+        "sheet": build.quotation_sheet(drafted, {}, now=now),
+        "readers": Membership.objects.filter(customer=quotation.customer, user__is_active=True).select_related("user"),
+    }
+    return render(request, "billing/staff/quotations/send.html", context)
+
+
+@staff("sales")
+@require_POST
+def version(request: StaffRequest, number: str) -> HttpResponse:
+    """Draft the next version; with `apply` the customer's simple wishes are in it already."""
+    quotation = find(request, number)
+    draft.answer_request(quotation=quotation, apply_wishes="apply" in request.POST, by=request.user, now=timezone.now())
+    return HttpResponseRedirect(reverse("staff:quotations.edit", args=[number]))
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def withdraw(request: StaffRequest, number: str) -> HttpResponse:
+    """Take an open quotation back, after a second look."""
+    quotation = find(request, number)
+    if request.method == "POST":
+        sell.withdraw_quotation(quotation=quotation, by=request.user, now=timezone.now())
+        messages.success(request, _("The quotation is withdrawn. The customer can no longer accept it."))
+        return HttpResponseRedirect(reverse("staff:quotations.detail", args=[number]))
+    if quotation.current is None or quotation.current.state not in OPEN:
+        raise Conflict(_("Only a quotation that waits for a decision can be withdrawn. Nothing was changed."))
+    return render(
+        request, "billing/staff/quotations/withdraw.html", {"quotation": quotation, "version": quotation.current}
+    )
+
+
+urlpatterns = [
+    path("quotations/", index, name="quotations.index"),
+    path("quotations/new/", new, name="quotations.new"),
+    path("quotations/<str:number>/", detail, name="quotations.detail"),
+    path("quotations/<str:number>/edit/", edit, name="quotations.edit"),
+    path("quotations/<str:number>/send/", send, name="quotations.send"),
+    path("quotations/<str:number>/version/", version, name="quotations.version"),
+    path("quotations/<str:number>/withdraw/", withdraw, name="quotations.withdraw"),
+    path("quotations/<str:number>/pdf/", pdf, name="quotations.pdf"),
+]
