@@ -4,6 +4,7 @@ Run through `./portico test`, which prepares PostgreSQL and Chromium and runs ev
 `.venv/bin/pytest src/portico/kit` runs on SQLite alone; PORTICO_TEST_ENGINE=postgresql with a DATABASE_URL runs on that.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108  # a directory of our own is made inside
 DATA = Path(
     tempfile.mkdtemp(prefix="portico-test-", dir=MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None)
 )
+atexit.register(shutil.rmtree, DATA, ignore_errors=True)  # also in each of xdist's workers
 NOW = datetime(2026, 11, 9, 10, 0, tzinfo=UTC)
 
 if ENGINE == "sqlite":
@@ -74,7 +76,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A skipped test fails the run: what a test needs is installed, or the run says so."""
     if hasattr(session.config, "workerinput"):
         return
-    shutil.rmtree(DATA, ignore_errors=True)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return
