@@ -1,0 +1,65 @@
+"""Every status on screen: tone, icon, word. A colour never stands alone (design: icon and word)."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
+    "quotation": {
+        "draft": ("", "circle-dashed", _("Draft")),
+        "sent": ("accent", "circle-dot", _("To decide")),
+        "changes_requested": ("warn", "message-square", _("Changes requested")),
+        "accepted": ("ok", "circle-check", _("Accepted")),
+        "rejected": ("danger", "circle-x", _("Rejected")),
+        "expired": ("warn", "hourglass", _("Expired")),
+        "withdrawn": ("", "ban", _("Withdrawn")),
+        "superseded": ("", "history", _("Replaced")),
+    },
+    "order": {
+        "awaiting_payment": ("warn", "clock", _("Awaiting payment")),
+        "confirmed": ("accent", "circle-dashed", _("Confirmed")),
+        "fulfilled": ("ok", "circle-check", _("Fulfilled")),
+        "cancelled": ("", "ban", _("Cancelled")),
+    },
+    "delivery": {
+        "none": ("", "circle", _("Not delivered")),
+        "part": ("accent", "circle-dashed", _("Partly delivered")),
+        "all": ("ok", "circle-check", _("Delivered")),
+        "cancelled": ("", "ban", _("Cancelled")),
+    },
+    "invoicing": {
+        "none": ("", "circle", _("Not invoiced")),
+        "part": ("warn", "contrast", _("Partly invoiced")),
+        "all": ("ok", "circle-check", _("Fully invoiced")),
+        "cancelled": ("", "ban", _("Cancelled")),
+    },
+    "invoice": {
+        "not_paid": ("", "circle", _("Not paid")),
+        "in_payment": ("accent", "clock", _("In payment")),
+        "partially_paid": ("warn", "contrast", _("Partially paid")),
+        "paid": ("ok", "circle-check", _("Paid")),
+        "overdue": ("danger", "triangle-alert", _("Overdue")),
+        "credited": ("", "undo-2", _("Credited")),
+        "disputed": ("warn", "circle-alert", _("Disputed")),
+        "credit_note": ("", "undo-2", _("Credit note")),
+    },
+    "subscription": {
+        "pending": ("", "clock", _("Pending")),
+        "active": ("ok", "circle-check", _("Active")),
+        "past_due": ("danger", "triangle-alert", _("Past due")),
+        "suspended": ("danger", "ban", _("Suspended")),
+        "paused": ("warn", "hourglass", _("Paused")),
+        "ended": ("", "circle-x", _("Ended")),
+    },
+    "payment": {
+        "pending": ("accent", "clock", _("In payment")),
+        "unknown": ("warn", "hourglass", _("Being looked up")),
+        "succeeded": ("ok", "circle-check", _("Received")),
+        "failed": ("danger", "circle-x", _("Failed")),
+        "cancelled": ("", "ban", _("Cancelled")),
+    },
+}
+
+
+def status_of(kind: str, status: str) -> tuple[str, str, str | Promise]:
+    """Tone ("", ok, warn, danger, accent), icon and word of a status; `kind` as in STATUSES."""
+    return STATUSES[kind][status]
