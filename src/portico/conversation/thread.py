@@ -60,6 +60,8 @@ def answer(request: HttpRequest, user: User, place: Place, template: str) -> Htt
         "accept": ACCEPT,
         "longest": LONGEST,
         "fragment": is_fragment(request),
+        "staff": user.is_staff,
+        "frame": "kit/staff_frame.html" if user.is_staff else "kit/frame.html",
     }
     return render(request, template, context, status=400 if error else 200)
 

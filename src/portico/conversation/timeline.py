@@ -29,6 +29,14 @@ class File:
     name: str
     size: int
 
+    @property
+    def size_text(self) -> str:
+        """The size as people say it: 86 KB, 1.3 MB."""
+        language = translation.get_language() or "en"
+        if self.size < 1_000_000:
+            return f"{formats.quantity(Decimal(max(1, round(self.size / 1000))), language)} KB"
+        return f"{formats.quantity(Decimal(round(self.size / 100_000)) / 10, language)} MB"
+
 
 @dataclass(frozen=True)
 class Wish:

@@ -1,0 +1,246 @@
+"""The access matrix: every address × everybody, GET and POST. Who may open what is declared at the view and held to here.
+
+An address without a declared policy fails; so does one that the matrix cannot fill with a document, so that a new page cannot
+slip by unseen.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from portico.accounts.access import Access
+from portico.accounts.models import Customer, Membership, User
+from portico.billing.models import Invoice, Order, Payment, Quotation
+from portico.cast import World
+from portico.conversation.models import Attachment, Thread
+from portico.kit import files
+
+THIRD_PARTY = {
+    "account_login": "anybody",
+    "account_logout": "anybody",
+    "account_inactive": "anybody",
+    "account_reset_password": "anybody",
+    "account_reset_password_done": "anybody",
+    "account_reset_password_from_key": "anybody with the key of a mail",
+    "account_reset_password_from_key_done": "anybody",
+    "account_change_password": "whoever is signed in",
+    "account_reauthenticate": "whoever is signed in",
+}
+"""Addresses of django-allauth, which carry no declaration of ours."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One address pattern of the whole portal."""
+
+    pattern: str
+    name: str
+    view: Any
+    parameters: tuple[str, ...]
+
+    @property
+    def access(self) -> Access | None:
+        return getattr(self.view, "access", None)
+
+    @property
+    def noun(self) -> str:
+        return self.name.split(":")[-1].split(".")[0]
+
+
+def walk(patterns: list[Any], prefix: str = "", namespace: str = "") -> Iterator[Route]:
+    for found in patterns:
+        where = prefix + str(found.pattern)
+        if isinstance(found, URLResolver):
+            inner = f"{namespace}{found.namespace}:" if found.namespace else namespace
+            yield from walk(found.url_patterns, where, inner)
+        elif isinstance(found, URLPattern):
+            yield Route(where, namespace + (found.name or ""), found.callback, tuple(found.pattern.converters))
+
+
+ROUTES = list(walk(get_resolver().url_patterns))
+DECLARED = [route for route in ROUTES if route.access is not None]
+
+
+def test_every_address_declares_who_may_open_it() -> None:
+    undeclared = [route.pattern for route in ROUTES if route.access is None and route.name not in THIRD_PARTY]
+    assert undeclared == []
+    assert len(DECLARED) > 20
+    assert set(THIRD_PARTY) == {route.name for route in ROUTES if route.access is None}, (
+        "the table names what is not there"
+    )
+
+
+# Everybody -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody at the door."""
+
+    name: str
+    client: Client
+    roles: frozenset[str] = frozenset()
+    staff_role: str = ""
+    customer: Customer | None = None
+
+
+@pytest.fixture
+def visitors(world: World, client_for: Callable[..., Client]) -> list[Visitor]:
+    """Nobody; one person of each role at Fontaine; Lindner's owner; a login without a company; the seller's people."""
+    people = [Visitor("nobody", Client())]
+    for role in ("owner", "approver", "billing", "viewer"):
+        user = User.objects.create_user(f"{role}@fontaine.example", name=role.title())
+        user.switch_to(Membership.objects.create(user=user, customer=world.fontaine, **{f"is_{role}": True}))
+        people.append(Visitor(role, client_for(user), frozenset({role}), customer=world.fontaine))
+    people.append(Visitor("another's owner", client_for(world.lena), frozenset({"owner"}), customer=world.lindner))
+    people.append(Visitor("no company", client_for(User.objects.create_user("lost@nowhere.example", name="Lost"))))
+    for user in (world.hanna, world.omar, world.admin):
+        people.append(Visitor(user.staff_role, client_for(user), staff_role=user.staff_role))
+    return people
+
+
+# Addresses with real documents -------------------------------------------------------------------------------------------
+
+
+def keys(world: World) -> dict[tuple[str, str], Any]:
+    """What fills an address, by noun and parameter: documents of Fontaine, and things that belong to no customer."""
+    sent = Quotation.objects.filter(customer=world.fontaine, current__state="sent").latest("id")
+    order = Order.objects.filter(customer=world.fontaine, state="confirmed").latest("id")
+    papers = Invoice.objects.filter(customer=world.fontaine, state="issued")
+    with transaction.atomic():
+        message = Thread.on(sent, now=world.now).say(
+            "See the list.", by=world.camille, now=world.now, files=[("list.txt", files.store(b"one", "text/plain"))]
+        )
+    payment = Payment.objects.filter(customer=world.fontaine).latest("created_at")
+    found: dict[tuple[str, str], Any] = {
+        ("quotations", "number"): sent.number,
+        ("quotations", "version"): 1,
+        ("orders", "number"): order.number,
+        ("invoices", "number"): papers.exclude(kind="credit_note").latest("id").number,
+        ("credit_notes", "number"): papers.filter(kind="credit_note").latest("id").number,
+        ("subscriptions", "database"): "atelier-fontaine",
+        ("attachments", "number"): Attachment.objects.get(message=message).pk,
+        ("customers", "number"): world.fontaine.pk,
+    }
+    for noun in ("payments", "sandbox"):
+        for parameter in ("key", "number", "payment", "id"):
+            found[noun, parameter] = payment.pk
+    return found
+
+
+def fill(route: Route, world: World, known: dict[tuple[str, str], Any]) -> str:
+    """The address with documents of Fontaine in it."""
+    where = route.pattern
+    for parameter in route.parameters:
+        assert (route.noun, parameter) in known, f"tell the matrix what <{parameter}> of {route.pattern} is"
+        start = where.rindex("<", 0, where.index(f"{parameter}>"))
+        where = where[:start] + str(known[route.noun, parameter]) + where[where.index(">", start) + 1 :]
+    return "/" + where
+
+
+def expected(visitor: Visitor, route: Route, *, about_fontaine: bool) -> str:
+    """What must happen: sign in, missing, forbidden or allowed."""
+    access = route.access
+    assert access is not None
+    if access.face == "public":
+        return "allowed"
+    if visitor.name == "nobody":
+        return "sign in"
+    if access.face == "member":
+        if visitor.staff_role:
+            return "missing"
+        if visitor.customer is None:
+            return "forbidden"
+        if access.roles and "owner" not in visitor.roles and not access.roles & visitor.roles:
+            return "forbidden"
+        return "missing" if about_fontaine and visitor.name == "another's owner" else "allowed"
+    assert access.face == "staff", access.face
+    if not visitor.staff_role:
+        return "missing"
+    if access.roles and visitor.staff_role != "admin" and visitor.staff_role not in access.roles:
+        return "forbidden"
+    return "allowed"
+
+
+def answer_of(visitor: Visitor, method: str, address: str) -> tuple[str, int]:
+    """What happened, and its status; whatever the request wrote is undone."""
+    with transaction.atomic():
+        response = getattr(visitor.client, method)(address)
+        transaction.set_rollback(True)
+    status = int(response.status_code)
+    if status == 302 and str(response.headers["Location"]).startswith("/account/login/"):
+        return "sign in", status
+    words = {403: "forbidden", 404: "missing"}
+    return words.get(status, "allowed" if status < 500 else "broken"), status
+
+
+@pytest.mark.parametrize("face", ["member", "staff"])
+def test_every_address_answers_everybody_as_declared(face: str, world: World, visitors: list[Visitor]) -> None:
+    known = keys(world)
+    faults, asked = [], 0
+    for route in DECLARED:
+        if route.access is None or route.access.face != face:
+            continue
+        address = fill(route, world, known)
+        for visitor in visitors:
+            wanted = expected(visitor, route, about_fontaine=bool(route.parameters))
+            for method in ("get", "post"):
+                asked += 1
+                got, status = answer_of(visitor, method, address)
+                if got != wanted:
+                    faults.append(
+                        f"{method.upper()} {address} as {visitor.name}: {wanted} wanted, {got} ({status}) got"
+                    )
+    assert faults == []
+    assert asked > 100
+
+
+def test_another_customers_document_and_one_that_is_not_there_look_the_same(
+    world: World, visitors: list[Visitor]
+) -> None:
+    known = keys(world)
+    outsider = next(visitor for visitor in visitors if visitor.name == "another's owner")
+    absent: dict[type, Any] = {str: "Q-1999-00001", int: 999_999_999}
+    differing = []
+    for route in DECLARED:
+        if route.access is None or route.access.face != "member" or not route.parameters:
+            continue
+        foreign = fill(route, world, known)
+        nowhere = fill(
+            route,
+            world,
+            {key: absent.get(type(value), "00000000-0000-4000-8000-000000000000") for key, value in known.items()},
+        )
+        one, other = outsider.client.get(foreign), outsider.client.get(nowhere)
+        if one.status_code != other.status_code or told(one, foreign) != told(other, nowhere):
+            differing.append(route.pattern)
+    assert differing == []
+
+
+def told(response: Any, address: str) -> str:
+    """The page without what every page has of its own: its address and the token of its forms."""
+    page = response.content.decode()
+    for part in (address, address.rstrip("/").rsplit("/", 1)[0]):
+        page = page.replace(part, "")
+    return "\n".join(line for line in page.splitlines() if "csrfmiddlewaretoken" not in line)
+
+
+def test_drafts_do_not_exist_for_customers(world: World, visitors: list[Visitor]) -> None:
+    draft = Quotation.objects.get(customer=world.fontaine, current=None)
+    owner = next(visitor for visitor in visitors if visitor.name == "owner")
+    for route in DECLARED:
+        if route.access and route.access.face == "member" and route.noun == "quotations" and route.parameters:
+            address = fill(route, world, {("quotations", "number"): draft.number, ("quotations", "version"): 1})
+            assert answer_of(owner, "get", address)[0] == "missing", address
+            assert answer_of(owner, "post", address)[0] == "missing", address
+
+
+def test_the_doors_that_anybody_may_open(db: None) -> None:
+    for route in DECLARED:
+        if route.access and route.access.face == "public" and not route.parameters:
+            assert Client().get(f"/{route.pattern}").status_code < 500, route.pattern
