@@ -135,7 +135,13 @@ TEMPLATES = [
             SOURCE / app / "templates" for app in ("home", "privacy", "conversation", "billing", "accounts", "kit")
         ],
         "APP_DIRS": False,
-        "OPTIONS": {"environment": "portico.jinja.environment"},
+        "OPTIONS": {
+            "environment": "portico.jinja.environment",
+            "context_processors": [
+                "django.contrib.messages.context_processors.messages",
+                "portico.accounts.context.seller",
+            ],
+        },
     },
     {  # for allauth's pages
         "BACKEND": "django.template.backends.django.DjangoTemplates",

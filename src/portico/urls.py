@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, reverse
 
+from portico.accounts.accent import accent
 from portico.accounts.access import public
 from portico.kit import health, metrics
 
@@ -43,6 +44,7 @@ def front(request: HttpRequest) -> HttpResponseRedirect:
 
 urlpatterns = [
     path("", front, name="front"),
+    path("accent.css", accent, name="accent"),
     path("account/", include("portico.accounts.urls")),
     path("my/", include((face("my"), "my"))),
     path("staff/", include((face("staff"), "staff"))),

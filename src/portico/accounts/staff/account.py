@@ -25,7 +25,7 @@ def index(request: StaffRequest) -> HttpResponse:
             with translation.override(profile.language):
                 messages.success(request, _("Your profile is saved."))
             return HttpResponseRedirect(reverse("staff:account.index"))
-    context = {"profile": profile, "languages": settings.LANGUAGES, "seller": request.user.staff_of}
+    context = {"profile": profile, "languages": settings.LANGUAGES, "seller": request.seller}
     return render(request, "accounts/staff/account/index.html", context, status=400 if profile.errors else 200)
 
 
