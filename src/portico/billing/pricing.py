@@ -6,7 +6,7 @@ rate, VAT per group rounded once (BR-CO-17), totals adding up exactly (BR-CO-13,
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -14,18 +14,22 @@ from fractions import Fraction
 from django.utils.translation import gettext as _
 
 from portico.kit.errors import Invalid
-from portico.kit.money import exponent, round_half_away
+from portico.kit.money import MOST_MINOR, exponent, line_net_minor, round_half_away
 from portico.kit.periods import Period
 
-MOST_QUANTITY = Decimal(10_000_000)
-MOST_PRICE = Decimal(1_000_000_000)
-MOST_TOTAL = 2**53
-"""In minor units; beyond it a page's script could not count either."""
+Key = tuple[str, Decimal]
+"""What makes a VAT group: category and rate."""
+
+COUNTED = {"line", "allowance", "charge"}
+"""The kinds of line that have an amount."""
 
 
 @dataclass(frozen=True)
 class LineIn:
-    """What is priced. `kind`: line, allowance or charge (document level, amount = `unit_price`); others do not count."""
+    """What is priced. `kind`: line, allowance or charge (document level, amount = `unit_price`); others do not count.
+
+    `part` is the share of a period that is charged, for what joins a subscription in its middle (`remaining_fraction`).
+    """
 
     key: int
     kind: str
@@ -34,6 +38,7 @@ class LineIn:
     discount_percent: Decimal
     vat_category: str
     vat_rate: Decimal
+    part: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -102,33 +107,35 @@ class Priced:
 
 def price(lines: Iterable[LineIn], currency: str) -> Priced:
     """Price `lines` in `currency`; Invalid when a number is beyond what the product counts."""
-    counted = [price_line(line, currency) for line in lines if line.kind in {"line", "allowance", "charge"}]
-    bases: dict[tuple[str, Decimal], int] = defaultdict(int)
-    for line in counted:
-        bases[line.vat_category, line.vat_rate] += -line.net_minor if line.kind == "allowance" else line.net_minor
+    counted = [price_line(line, currency) for line in lines if line.kind in COUNTED]
     priced = Priced(
         currency=currency,
         lines=tuple(counted),
-        groups=_groups(bases),
+        groups=_groups(bases_of(counted)),
         lines_net_minor=sum(line.net_minor for line in counted if line.kind == "line"),
         allowances_minor=sum(line.net_minor for line in counted if line.kind == "allowance"),
         charges_minor=sum(line.net_minor for line in counted if line.kind == "charge"),
     )
-    if abs(priced.total_minor) > MOST_TOTAL or sum(abs(line.net_minor) for line in counted) > MOST_TOTAL:
+    if abs(priced.total_minor) > MOST_MINOR or sum(abs(line.net_minor) for line in counted) > MOST_MINOR:
         raise Invalid(_("The total is larger than this portal counts. Split it into several documents."))
     return priced
 
 
 def price_line(line: LineIn, currency: str) -> PricedLine:
     """One line: gross = quantity × price, net with the discount, each rounded once half away from zero."""
-    if abs(line.quantity) > MOST_QUANTITY or abs(line.unit_price) > MOST_PRICE:
-        raise Invalid(_("A quantity or price is larger than this portal counts."))
-    if not 0 <= line.discount_percent <= 100:
-        raise Invalid(_("A discount is between 0 and 100 percent."))
-    exact = Fraction(line.quantity) * Fraction(line.unit_price) * 10 ** exponent(currency)
-    gross = round_half_away(exact)
-    net = round_half_away(exact * (1 - Fraction(line.discount_percent) / 100))
+    if not (line.vat_rate.is_finite() and 0 <= line.vat_rate <= 100):
+        raise Invalid(_("A VAT rate is between 0 and 100 percent."))
+    gross = line_net_minor(line.quantity, line.unit_price, Decimal(0), currency, part=line.part)
+    net = line_net_minor(line.quantity, line.unit_price, line.discount_percent, currency, part=line.part)
     return PricedLine(line.key, line.kind, gross, gross - net, net, line.vat_category, line.vat_rate)
+
+
+def bases_of(lines: Iterable[PricedLine]) -> dict[Key, int]:
+    """The base of each VAT group: lines − allowances + charges (BT-116)."""
+    bases: dict[Key, int] = defaultdict(int)
+    for line in lines:
+        bases[line.vat_category, line.vat_rate] += -line.net_minor if line.kind == "allowance" else line.net_minor
+    return dict(bases)
 
 
 def vat_minor(base_minor: int, rate: Decimal) -> int:
@@ -136,13 +143,21 @@ def vat_minor(base_minor: int, rate: Decimal) -> int:
     return round_half_away(Fraction(base_minor) * Fraction(rate) / 100)
 
 
-def _groups(bases: Mapping[tuple[str, Decimal], int]) -> tuple[VatGroup, ...]:
-    ordered = sorted(bases.items(), key=lambda item: (item[0][0], -item[0][1]))
-    return tuple(VatGroup(category, rate, base, vat_minor(base, rate)) for (category, rate), base in ordered)
+def _groups(bases: Mapping[Key, int]) -> tuple[VatGroup, ...]:
+    return _in_order(VatGroup(category, rate, base, vat_minor(base, rate)) for (category, rate), base in bases.items())
+
+
+def _in_order(groups: Iterable[VatGroup]) -> tuple[VatGroup, ...]:
+    return tuple(sorted(groups, key=lambda group: (group.category, -group.rate)))
+
+
+# The invoices of one order ---------------------------------------------------------------------------------------------
 
 
 def deposit(priced: Priced, percent: Decimal) -> Priced:
     """The deposit: `percent` of each VAT group's base, rounded, plus its VAT. This one sum is shown everywhere."""
+    if not (percent.is_finite() and 0 <= percent <= 100):
+        raise Invalid(_("A deposit is between 0 and 100 percent."))
     bases = {
         (group.category, group.rate): round_half_away(Fraction(group.base_minor) * Fraction(percent) / 100)
         for group in priced.groups
@@ -157,29 +172,83 @@ def deposit(priced: Priced, percent: Decimal) -> Priced:
     )
 
 
+def share_minor(net_minor: int, quantity: Decimal, upto: Decimal) -> int:
+    """What the first `upto` of a line's `quantity` cost of its net, rounded once.
+
+    An invoice of a part takes `share_minor(…, upto now) − share_minor(…, upto before)`: counted from the beginning, the
+    parts add up to the line exactly, in however many steps. Such a part is at most one and a half minor units from its own
+    quantity × price (Peppol's R120 allows two cents). Raises ValueError when `upto` is not between nothing and all.
+    """
+    part = Fraction(upto) / Fraction(quantity)
+    if not 0 <= part <= 1:
+        raise ValueError("a share is between nothing and all of the quantity")
+    return round_half_away(net_minor * part)
+
+
+def invoice_groups(
+    order: Iterable[VatGroup], before: Iterable[VatGroup], bases: Mapping[Key, int], currency: str, *, last: bool
+) -> tuple[VatGroup, ...]:
+    """The VAT groups of one invoice of an order, such that all its invoices add up to the order to the minor unit.
+
+    `order` holds the order's groups; `before` those of every earlier invoice, deposit invoices included (what a credit
+    note gave back: negated); `bases` the bases of this invoice's own lines, deducted deposits included as negative.
+
+    VAT is base × rate rounded once (BR-CO-17). The last invoice takes what is left of the order's VAT instead; that differs
+    from its own base × rate by the roundings before it, at most half a minor unit for each earlier invoice. The official
+    schematron allows less than one unit of the currency (BR-CO-17, BR-S-09: `abs(VAT) - 1 < … < abs(VAT) + 1`). So where
+    roundings would pile up to half a unit (a hundred invoices in EUR, two in JPY), an invoice before the last settles them.
+
+    Raises ValueError when the last invoice's lines do not leave exactly nothing of the order's bases.
+    """
+    whole = {(group.category, group.rate): group for group in order}
+    billed: dict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for group in before:
+        base, vat = billed[group.category, group.rate]
+        billed[group.category, group.rate] = (base + group.base_minor, vat + group.vat_minor)
+    groups = []
+    for category, rate in {**bases, **(whole if last else {})}:
+        key, base = (category, rate), bases.get((category, rate), 0)
+        billed_base, billed_vat = billed[key]
+        if last:
+            if key not in whole or whole[key].base_minor - billed_base != base:
+                raise ValueError("the lines of the last invoice are not what is left of the order")
+            vat = whole[key].vat_minor - billed_vat
+        else:
+            vat = vat_minor(base, rate)
+            drift = billed_vat + vat - Fraction(billed_base + base) * Fraction(rate) / 100
+            if 2 * abs(drift) >= 10 ** exponent(currency):
+                vat = vat_minor(billed_base + base, rate) - billed_vat
+        if key in bases or base or vat:
+            groups.append(VatGroup(category, rate, base, vat))
+    return _in_order(groups)
+
+
+# What the customer chooses ---------------------------------------------------------------------------------------------
+
+
 def choose(lines: Sequence[Offered], choices: Mapping[int, Decimal]) -> list[Offered]:
     """The lines of an offer that the customer takes, with its quantities; keys map to quantities, 0 leaves a line out.
 
-    Raises Invalid for a line that is not there, is fixed, or a quantity that is not allowed.
+    A line without a choice stays as the seller proposes it. Raises Invalid for a line that is not there, is fixed, a
+    quantity that is not allowed, and when nothing at all is taken.
     """
-    by_key = {line.key: line for line in lines}
-    unknown = set(choices) - set(by_key)
+    unknown = set(choices) - {line.key for line in lines}
     if unknown:
         raise Invalid(_("One of the chosen lines is not on this quotation. Reload the page and choose again."))
     taken = []
     for line in lines:
         quantity = choices.get(line.key)
         if quantity is None:
-            quantity = line.quantity if line.selected else Decimal(0)
-        elif quantity != line.quantity:
+            quantity = line.quantity if line.selected or not line.optional else Decimal(0)
+        elif not quantity.is_finite() or quantity != line.quantity:
             _refuse_quantity(line, quantity)
-        if quantity or line.kind != "line":
-            taken.append(_with_quantity(line, quantity) if line.kind == "line" else line)
+        if line.kind != "line":
+            taken.append(line)
+        elif quantity:
+            taken.append(replace(line, quantity=quantity))
+    if choices and not any(line.kind == "line" for line in taken):
+        raise Invalid(_("Choose at least one line. If you need nothing of this, reject the quotation."))
     return taken
-
-
-def _with_quantity(line: Offered, quantity: Decimal) -> Offered:
-    return Offered(**{**line.__dict__, "quantity": quantity})
 
 
 def _refuse_quantity(line: Offered, quantity: Decimal) -> None:
@@ -200,10 +269,14 @@ def _refuse_quantity(line: Offered, quantity: Decimal) -> None:
         raise Invalid(_("%(name)s: choose a whole step up or down.") % name)
 
 
-def remaining_fraction(period: Period, effective: date) -> Fraction:
-    """The part of `period` from `effective` to its end: what a change in its middle costs (DOMAIN 7).
+# What joins in the middle of a period ----------------------------------------------------------------------------------
 
-    Raises ValueError when `effective` lies outside the period.
+
+def remaining_fraction(period: Period, effective: date) -> Fraction:
+    """The part of `period` from `effective` to its end: remaining days ÷ days, half-open `[effective, end)` (DOMAIN 7).
+
+    It is a `LineIn.part`; numerator and denominator are stored with the quotation. Raises ValueError when `effective`
+    lies outside the period.
     """
     if effective not in period:
         raise ValueError("the change must lie inside the period")
