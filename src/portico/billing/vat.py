@@ -2,14 +2,16 @@
 
 Rules in short, for a seller in the EU selling to companies: at home S, Z or E as the product says; a service to another EU
 country AE (Directive 2006/112/EC Art. 44, 196); goods to another EU country K (Art. 138); a service outside the EU O (Art.
-44); goods outside the EU G (Art. 146). Monaco counts as France; Northern Ireland is not told apart from Great Britain.
+44); goods outside the EU G (Art. 146). Kept simple, and said here: Monaco counts as France; Northern Ireland is not told
+apart from Great Britain, nor the Canary Islands, Åland and other territories outside the EU's VAT from their country; a
+product that is exempt or zero-rated at home is not across a border; a seller outside the EU charges what the product says.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.utils import translation
 from django.utils.translation import gettext as _
 from stdnum import get_cc_module
 from stdnum.exceptions import ValidationError
@@ -18,8 +20,40 @@ from portico.kit.errors import Invalid
 
 EU = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK".split())
 
+CATEGORIES = frozenset({"S", "Z", "E", "AE", "K", "G", "O"})
+
 EXEMPTION_CODES = {"AE": "VATEX-EU-AE", "K": "VATEX-EU-IC", "G": "VATEX-EU-G", "O": "VATEX-EU-O"}
 """BT-121 by category; E and Z have none that fits every product."""
+
+STATUTORY_NOTES = {
+    "en": {
+        "AE": "Reverse charge: VAT is due by the recipient (Art. 196 Directive 2006/112/EC).",
+        "K": "VAT-exempt intra-Community supply (Art. 138 Directive 2006/112/EC).",
+        "G": "VAT-exempt export (Art. 146 Directive 2006/112/EC).",
+        "O": "Not subject to VAT: place of supply outside the EU (Art. 44 Directive 2006/112/EC).",
+        "E": "Exempt from VAT.",
+    },
+    "fr": {
+        "AE": "Autoliquidation\u00a0: TVA due par le preneur (art. 196 de la directive 2006/112/CE).",
+        "K": "Livraison intracommunautaire exonérée de TVA (art. 138 de la directive 2006/112/CE).",
+        "G": "Exportation exonérée de TVA (art. 146 de la directive 2006/112/CE).",
+        "O": "TVA non applicable\u00a0: lieu de la prestation hors de l’UE (art. 44 de la directive 2006/112/CE).",
+        "E": "Exonéré de TVA.",
+    },
+    "de": {
+        "AE": "Steuerschuldnerschaft des Leistungsempfängers (Art. 196 der Richtlinie 2006/112/EG).",
+        "K": "Steuerfreie innergemeinschaftliche Lieferung (Art. 138 der Richtlinie 2006/112/EG).",
+        "G": "Steuerfreie Ausfuhrlieferung (Art. 146 der Richtlinie 2006/112/EG).",
+        "O": "Nicht steuerbar: Leistungsort außerhalb der EU (Art. 44 der Richtlinie 2006/112/EG).",
+        "E": "Umsatzsteuerfrei.",
+    },
+}
+"""The law's own words by language and category, not a translation: they stay even where a screen is worded anew.
+
+Directive 2006/112/EC Art. 226 (11) and (11a) in each language: the provision that exempts, and the mention "Reverse charge",
+« Autoliquidation » (CGI, annexe II, art. 242 nonies A, I, 13°), „Steuerschuldnerschaft des Leistungsempfängers“ (§ 14a
+Abs. 5 UStG).
+"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +62,11 @@ class VatDecision:
 
     category: str
     rate: Decimal
+
+    @property
+    def exemption_code(self) -> str:
+        """BT-121, empty where none is needed."""
+        return exemption_code(self.category)
 
 
 def decide(
@@ -38,18 +77,22 @@ def decide(
     buyer_vat_checked: bool,
     product_category: str,
     product_rate: Decimal,
+    staff_approved: bool = False,
 ) -> VatDecision:
     """The VAT category of a line: `kind` of product ("goods" or any service), countries as ISO 3166-1.
 
-    Raises Invalid where AE or K would apply and the buyer's VAT id is neither checked nor approved by staff.
+    Raises Invalid where AE or K would apply and the buyer's VAT id is neither checked nor approved by staff, and for a
+    product's category and rate that do not belong together.
     """
-    home = {"MC": "FR"}.get(seller_country, seller_country) == {"MC": "FR"}.get(buyer_country, buyer_country)
-    if home or seller_country not in EU:
-        return VatDecision(product_category, product_rate if product_category == "S" else Decimal(0))
+    seller_country, buyer_country = _vat_country(seller_country), _vat_country(buyer_country)
+    if seller_country == buyer_country or seller_country not in EU:
+        decision = VatDecision(product_category, product_rate if product_category == "S" else Decimal(0))
+        check_groups([(decision.category, decision.rate)])
+        return decision
     goods = kind == "goods"
     if buyer_country not in EU:
         return VatDecision("G" if goods else "O", Decimal(0))
-    if not buyer_vat_checked:
+    if not (buyer_vat_checked or staff_approved):
         raise Invalid(
             _(
                 "The customer's VAT id must be checked before VAT is left out. Check it, or have it approved, then save "
@@ -59,6 +102,11 @@ def decide(
     return VatDecision("K" if goods else "AE", Decimal(0))
 
 
+def _vat_country(code: str) -> str:
+    """The country whose VAT applies: Monaco's is France's (Directive 2006/112/EC Art. 7)."""
+    return "FR" if code == "MC" else code
+
+
 def exemption_code(category: str) -> str:
     """BT-121, empty where none is needed."""
     return EXEMPTION_CODES.get(category, "")
@@ -66,19 +114,24 @@ def exemption_code(category: str) -> str:
 
 def statutory_note(category: str, language: str) -> str:
     """BT-120: the words the law asks for where no VAT is charged, in the paper's language; empty for S and Z."""
-    with translation.override(language):
-        return {
-            "AE": _("Reverse charge: VAT is due by the recipient (Art. 196 Directive 2006/112/EC)."),
-            "K": _("VAT-exempt intra-Community supply (Art. 138 Directive 2006/112/EC)."),
-            "G": _("VAT-exempt export (Art. 146 Directive 2006/112/EC)."),
-            "O": _("Not subject to VAT: place of supply outside the EU (Art. 44 Directive 2006/112/EC)."),
-            "E": _("Exempt from VAT."),
-        }.get(category, "")
+    return STATUTORY_NOTES.get(language[:2], STATUTORY_NOTES["en"]).get(category, "")
 
 
 def check_groups(groups: Iterable[tuple[str, Decimal]]) -> None:
-    """Refuse what cannot stand on one invoice: O beside any other category (BR-O-11)."""
-    categories = {category for category, _rate in groups}
+    """Refuse categories and rates that cannot stand on one invoice.
+
+    O beside any other category (BR-O-11), a rate of zero under S (BR-S-05), one above zero elsewhere (BR-Z-05, BR-E-05,
+    BR-AE-05, BR-IC-05, BR-G-05), a category that is none of UNTDID 5305's seven used here.
+    """
+    categories = set()
+    for category, rate in groups:
+        categories.add(category)
+        if category not in CATEGORIES:
+            raise Invalid(_("“%(category)s” is not a VAT category.") % {"category": category[:10]})
+        if category == "S" and rate <= 0:
+            raise Invalid(_("The standard VAT category needs a rate above zero. Choose zero-rated or exempt instead."))
+        if category != "S" and rate != 0:
+            raise Invalid(_("VAT category %(category)s has no rate. Set the rate to zero.") % {"category": category})
     if "O" in categories and len(categories) > 1:
         raise Invalid(
             _("Lines outside the scope of VAT cannot stand beside others. Put goods and services on two quotations.")
@@ -86,16 +139,19 @@ def check_groups(groups: Iterable[tuple[str, Decimal]]) -> None:
 
 
 def check_vat_id(text: str) -> str:
-    """A VAT id in its compact form, checked for format and checksum; Invalid otherwise."""
-    compact = "".join(text.split()).replace(".", "").replace("-", "").upper()
-    country = {"EL": "gr", "XI": "gb"}.get(compact[:2], compact[:2].lower())
-    module = get_cc_module(country, "vat") if country.isalpha() else None
+    """A VAT id in its compact form with its country's letters, checked for format and checksum; Invalid otherwise.
+
+    Greece is EL, as VIES and EN 16931 write it (BR-CO-09). EU and IM, which are no company's own number, are refused.
+    """
+    compact = re.sub(r"[\s./-]", "", text).upper()
+    prefix = "EL" if compact[:2] == "GR" else compact[:2]
+    module = None
+    if re.fullmatch(r"[A-Z]{2}[A-Z0-9+*]{2,16}", compact) and prefix not in {"EU", "IM"}:
+        module = get_cc_module({"EL": "gr", "XI": "gb"}.get(prefix, prefix.lower()), "vat")
     try:
         if module is None:
             raise ValidationError
         number = str(module.validate(compact))
     except ValidationError:
-        raise Invalid(
-            _("%(id)s is not a valid VAT id. Check it for a typing error.") % {"id": compact[:20]}
-        ) from None
-    return number if number[:2] == compact[:2] else compact[:2] + number
+        raise Invalid(_("%(id)s is not a valid VAT id. Check it for a typing error.") % {"id": compact[:20]}) from None
+    return number if number == compact else prefix + number  # most modules strip the letters, some keep them
