@@ -1,0 +1,100 @@
+"""What the bundled fonts can print, so that no customer's name ever blocks a document.
+
+A character that no font holds is an error in PDF/A. `printable` answers with a text that the fonts hold and that reads
+as closely as possible to what was written. The stored name stays what it is: this is the printer's choice alone.
+"""
+
+import re
+import struct
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+FONTS = Path(__file__).parent / "fonts"
+PLACEHOLDER = "?"
+JOINERS = "\u200c\u200d"
+"""Zero width joiner and non-joiner: they carry meaning in Persian and in Indic scripts, and have no shape of their own."""
+_LOOSE_JOINER = re.compile(rf"(?<![^\s?])[{JOINERS}]+|[{JOINERS}]+(?![^\s?])")
+_SILENT = frozenset({"Cc", "Cf", "Co", "Cs"})
+
+
+def _ranges(font: bytes) -> Iterator[range]:
+    """The code points of one TrueType file, from its Unicode `cmap` tables (formats 4 and 12)."""
+    tables = struct.unpack_from(">H", font, 4)[0]
+    for index in range(tables):
+        tag, _, start, _ = struct.unpack_from(">4sLLL", font, 12 + 16 * index)
+        if tag == b"cmap":
+            break
+    else:
+        return
+    for index in range(struct.unpack_from(">H", font, start + 2)[0]):
+        _, _, offset = struct.unpack_from(">HHL", font, start + 4 + 8 * index)
+        table = start + offset
+        kind = struct.unpack_from(">H", font, table)[0]
+        if kind == 4:
+            count = struct.unpack_from(">H", font, table + 6)[0] // 2
+            ends = struct.unpack_from(f">{count}H", font, table + 14)
+            starts = struct.unpack_from(f">{count}H", font, table + 16 + 2 * count)
+            yield from (range(first, last + 1) for first, last in zip(starts, ends, strict=True) if last != 0xFFFF)
+        elif kind == 12:
+            for group in range(struct.unpack_from(">L", font, table + 12)[0]):
+                first, last, _ = struct.unpack_from(">LLL", font, table + 16 + 12 * group)
+                yield range(first, last + 1)
+
+
+@cache
+def covered(pattern: str = "*.ttf") -> frozenset[str]:
+    """The characters of all bundled fonts whose file name matches; read once for a process."""
+    return frozenset(
+        chr(point)
+        for path in sorted(FONTS.glob(pattern))
+        for points in _ranges(path.read_bytes())
+        for point in points
+        if unicodedata.category(chr(point)) not in _SILENT
+    )
+
+
+def _one(char: str, fonts: frozenset[str]) -> str:
+    """What is printed for one character that the fonts may lack."""
+    if char == "\n" or char in fonts:
+        return char
+    if char in "\t\v\f":
+        return " "
+    if char in "\r\u0085\u2028\u2029":
+        return "\n"
+    if char in JOINERS:
+        return char
+    category = unicodedata.category(char)
+    if category == "Zs":
+        return " "
+    if category in ("Cc", "Cf", "Mn", "Me"):
+        return ""  # controls, direction overrides, variation selectors, marks that no font can place
+    plain = unicodedata.normalize("NFKD", char)
+    if plain != char and all(part in fonts for part in plain):
+        return unicodedata.normalize("NFC", plain)
+    base = plain[:1]
+    return base if base != char and base in fonts else PLACEHOLDER
+
+
+def printable(text: str) -> str:
+    """`text` with what the fonts cannot print replaced: full-width letters by plain ones, the rest by "?".
+
+    Line breaks stay. Controls go, and so do marks that turn the reading direction: a name must not rearrange a document.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    fonts = covered()
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    return _LOOSE_JOINER.sub("", "".join(_one(char, fonts) for char in text))
+
+
+def plainly(text: str) -> str:
+    """The last resort when shaping still fails: only what the main font holds, without combining marks."""
+    fonts = covered("Inter-Regular.ttf")
+    parts = unicodedata.normalize("NFC", text)
+    return "".join(
+        char if char == "\n" or char in fonts else PLACEHOLDER
+        for char in parts
+        if unicodedata.category(char)[0] != "M" and char not in JOINERS
+    )
