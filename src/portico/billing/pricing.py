@@ -126,7 +126,9 @@ def price_line(line: LineIn, currency: str) -> PricedLine:
     if not (line.vat_rate.is_finite() and 0 <= line.vat_rate <= 100):
         raise Invalid(_("A VAT rate is between 0 and 100 percent."))
     gross = line_net_minor(line.quantity, line.unit_price, Decimal(0), currency, part=line.part)
-    net = line_net_minor(line.quantity, line.unit_price, line.discount_percent, currency, part=line.part)
+    net = gross
+    if line.discount_percent:
+        net = line_net_minor(line.quantity, line.unit_price, line.discount_percent, currency, part=line.part)
     return PricedLine(line.key, line.kind, gross, gross - net, net, line.vat_category, line.vat_rate)
 
 
