@@ -45,6 +45,7 @@ def environment(**options: Any) -> Environment:
             "long_day": long_day,
             "day_time": day_time,
             "paragraphs": paragraphs,
+            "country": country,
         }
     )
     return env
@@ -107,6 +108,11 @@ def long_day(value: date) -> str:
 def day_time(value: datetime | None, zone: ZoneInfo) -> str:
     """A moment in a zone: 9 Nov 2026, 16:20."""
     return formats.day_time(value, zone, language()) if value else ""
+
+
+def country(code: str) -> str:
+    """The name of a country: France."""
+    return formats.country(code, language())
 
 
 def paragraphs(text: str) -> Markup:

@@ -1,5 +1,7 @@
 """Customers on the desk, to read: who they are, what they owe, their papers and people."""
 
+from datetime import datetime
+
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
@@ -12,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Membership
-from portico.billing.models import Invoice, Order, Payment, Quotation, Subscription
+from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, Subscription
 from portico.billing.staff.desk import Sort, listing, search_words
 from portico.kit.errors import Missing
 from portico.kit.periods import today
@@ -53,31 +55,45 @@ def detail(request: StaffRequest, number: int) -> HttpResponse:
         raise Missing(_("There is no such customer."))
     now = timezone.now()
     day = today(now, request.seller.zone)
-    unpaid = Invoice.objects.filter(customer=customer).open()
     late = [Invoice.PaymentState.NOT_PAID, Invoice.PaymentState.PARTIALLY_PAID]
-    owed = unpaid.aggregate(
-        open=Coalesce(Sum("amount_due_minor"), 0),
-        overdue=Coalesce(Sum("amount_due_minor", filter=Q(due_on__lt=day, payment_state__in=late)), 0),
+    credit_note = Q(kind=Invoice.Kind.CREDIT_NOTE)
+    in_currency = Q(customer=customer, currency=customer.currency)
+    papers = Invoice.objects.filter(in_currency, state=Invoice.State.ISSUED).aggregate(
+        open=Coalesce(Sum("amount_due_minor", filter=~credit_note), 0),
+        overdue=Coalesce(Sum("amount_due_minor", filter=~credit_note & Q(due_on__lt=day, payment_state__in=late)), 0),
+        credited=Coalesce(Sum("total_minor", filter=credit_note), 0),
     )
-    received = Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, currency=customer.currency)
-    money = received.aggregate(received=Coalesce(Sum("received_minor"), 0))
-    used = received.aggregate(used=Coalesce(Sum("allocations__amount_minor"), 0))
+    received = Payment.objects.filter(in_currency, state=Payment.State.SUCCEEDED).aggregate(
+        sum=Coalesce(Sum("received_minor"), 0)
+    )
+    used = Allocation.objects.filter(
+        Q(payment__customer=customer, payment__currency=customer.currency)
+        | Q(credit_note__customer=customer, credit_note__currency=customer.currency)
+    ).aggregate(sum=Coalesce(Sum("amount_minor"), 0))
+    quotations = (
+        Quotation.objects.filter(customer=customer).select_related("current", "seller").order_by("-id")[:LATEST]
+    )
     context = {
         "customer": customer,
         "members": Membership.objects.filter(customer=customer).select_related("user").order_by("user__name", "id"),
-        "open_minor": owed["open"],
-        "overdue_minor": owed["overdue"],
-        "credit_minor": money["received"] - used["used"],
-        "quotations": Quotation.objects.filter(customer=customer)
-        .select_related("current", "seller")
-        .order_by("-id")[:LATEST],
+        "open_minor": papers["open"],
+        "overdue_minor": papers["overdue"],
+        "credit_minor": papers["credited"] + received["sum"] - used["sum"],
+        "quotations": [(one, status_of(one, now)) for one in quotations],
         "orders": Order.objects.filter(customer=customer).order_by("-id")[:LATEST],
         "invoices": Invoice.objects.filter(customer=customer, state=Invoice.State.ISSUED).order_by("-id")[:LATEST],
         "subscriptions": Subscription.objects.filter(customer=customer).select_related("database").order_by("id"),
         "today": day,
-        "now": now,
     }
     return render(request, "billing/staff/customers/detail.html", context)
+
+
+def status_of(quotation: Quotation, now: datetime) -> str:
+    """The status as the lists show it."""
+    if quotation.current is None:
+        return "draft"
+    quotation.current.quotation = quotation
+    return quotation.current.status(now)
 
 
 urlpatterns = [

@@ -41,6 +41,16 @@ class Listing:
         return self.page.rows
 
     @property
+    def chips(self) -> list[tuple[str, str | Promise, None]]:
+        """The filters, all first; without counts: a list never counts its rows."""
+        return [("", _("All"), None), *((value, label, None) for value, label in self.statuses.items())]
+
+    @property
+    def sort_options(self) -> list[tuple[str, str | Promise]]:
+        """The ways to sort."""
+        return [(name, sort.label) for name, sort in self.sorts.items()]
+
+    @property
     def is_filtered(self) -> bool:
         """Whether an empty page means that nothing matches, and not that there is nothing."""
         return bool(self.q or self.status)

@@ -76,6 +76,8 @@ class Form:
     terms: str = ""
     rows: list[Row] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    focus: int = -1
+    """The row that was just added."""
 
     @property
     def is_wrong(self) -> bool:
@@ -99,6 +101,7 @@ class Form:
         if len(self.rows) >= MOST_ROWS:
             self.errors["rows"] = _("A quotation has at most %(most)d lines.") % {"most": MOST_ROWS}
         else:
+            self.focus = len(self.rows)
             self.rows.append(row)
 
     def _row_for(self, product: Product, price: Price | None) -> Row:
