@@ -199,12 +199,11 @@ def _invoice_share(order: Order, upto: Mapping[int, Decimal], *, by: User | None
     deposits = open_deposits(order)
     if last:
         rows += _deductions(deposits, start=len(rows) + 1, language=order.customer.language)
-        groups = {
-            key: (base - billed.get(key, (0, 0))[0], vat - billed.get(key, (0, 0))[1])
-            for key, (base, vat) in whole.items()
-        }
-    else:
-        groups = {key: (base, _vat(base, key)) for key, base in _bases(rows).items()}
+    groups = {
+        (group.category, group.rate): (group.base_minor, group.vat_minor)
+        for group in pricing.invoice_groups(_listed(whole), _listed(billed), _bases(rows), order.currency, last=last)
+    }
+    if not last:
         _refuse_less_than_deposit(whole, billed, groups, deposits)
     for row in rows:
         if row.order_line is not None:
@@ -226,7 +225,7 @@ def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last
         if line.kind != Line.Kind.LINE:
             continue
         quantity = upto[line.pk] - line.invoiced_quantity
-        upto_net = round_half_away(Fraction(line.net_minor) * Fraction(upto[line.pk]) / Fraction(line.quantity))
+        upto_net = pricing.share_minor(line.net_minor, line.quantity, upto[line.pk])
         nets[line.vat_category, line.vat_rate][0] += upto_net
         nets[line.vat_category, line.vat_rate][1] += line.net_minor
         if quantity == 0:
@@ -334,7 +333,6 @@ def _save_and_issue(
             note=statutory_note(category, invoice.language),
         )
         for (category, rate), (base, vat) in content.groups.items()
-        if base or vat
     )
     invoice.issue(
         today=today(now, invoice.seller.zone),
@@ -494,7 +492,7 @@ def _credit_rows(
         complete = complete and wanted == left
         if wanted == 0:
             continue
-        upto = round_half_away(Fraction(line.net_minor) * Fraction(done_quantity + wanted) / Fraction(line.quantity))
+        upto = pricing.share_minor(line.net_minor, line.quantity, done_quantity + wanted)
         rows.append(
             _copy(
                 line,
@@ -518,7 +516,7 @@ def _credit_groups(invoice: Invoice, rows: Sequence[InvoiceLine], *, complete: b
             left[group.category, group.rate] = (base - group.base_minor, vat - group.vat_minor)
     if complete:
         return left
-    return {key: (base, min(_vat(base, key), max(left[key][1], 0))) for key, base in _bases(rows).items()}
+    return {key: (base, min(pricing.vat_minor(base, key[1]), max(left[key][1], 0))) for key, base in _bases(rows).items()}
 
 
 def _give_back(rows: Sequence[InvoiceLine]) -> None:
@@ -548,6 +546,11 @@ def _copy(line: Line, **changes: Any) -> InvoiceLine:
     return InvoiceLine(**{name: getattr(line, name) for name in LINE_FIELDS} | changes)
 
 
+def _listed(groups: Groups) -> list[pricing.VatGroup]:
+    """Groups as pricing takes them."""
+    return [pricing.VatGroup(category, rate, base, vat) for (category, rate), (base, vat) in groups.items()]
+
+
 def _bases(rows: Sequence[InvoiceLine]) -> dict[tuple[str, Decimal], int]:
     """The base of each VAT group: lines − allowances + charges."""
     bases: dict[tuple[str, Decimal], int] = defaultdict(int)
@@ -557,11 +560,6 @@ def _bases(rows: Sequence[InvoiceLine]) -> dict[tuple[str, Decimal], int]:
                 -row.net_minor if row.kind == Line.Kind.ALLOWANCE else row.net_minor
             )
     return dict(bases)
-
-
-def _vat(base_minor: int, key: tuple[str, Decimal]) -> int:
-    """VAT of a group: base × rate rounded once (BR-CO-17)."""
-    return round_half_away(Fraction(base_minor) * Fraction(key[1]) / 100)
 
 
 def _major(minor: int, currency: str) -> Decimal:
