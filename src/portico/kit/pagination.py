@@ -57,9 +57,7 @@ class Key:
         return further | Q(**{f"{self.field}__isnull": True}) if self.nullable and not backwards else further
 
 
-def paginate(
-    rows: QuerySet[Any, Any], order: Sequence[str], params: QueryDict, *, size: int | None = None
-) -> Page:
+def paginate(rows: QuerySet[Any, Any], order: Sequence[str], params: QueryDict, *, size: int | None = None) -> Page:
     """The page of `rows` (a `.values(…)` query with every field of `order`) that `params` asks for.
 
     `order` is spelled as in `order_by` ("-issued_on", "-id") and must end with something unique. Raises Invalid for a cursor

@@ -228,8 +228,7 @@ def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> Quotatio
         if version is None:
             raise Conflict(_("There is no draft to send. Draft a new version first."))
         version.quotation = quotation
-        _check_complete(version, now)
-        version.send(by=by, valid_until=version.valid_until, now=now)
+        version.send(by=by, valid_until=_check_complete(version, now), now=now)
         ChangeRequest.answer_open(quotation.pk, now)
         Event.record(
             "quotation.sent", quotation, now=now, by=by, customer=quotation.customer, number=quotation.number,
@@ -238,8 +237,8 @@ def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> Quotatio
     return version
 
 
-def _check_complete(version: QuotationVersion, now: datetime) -> None:
-    """The product's own EN 16931 checks, before a customer can agree to what could not be invoiced."""
+def _check_complete(version: QuotationVersion, now: datetime) -> date:
+    """The product's own EN 16931 checks, before a customer can agree to what could not be invoiced; returns Valid Until."""
     quotation, lines = version.quotation, list(version.lines.all())
     if not any(line.kind == Line.Kind.LINE for line in lines):
         raise Invalid(_("A quotation needs at least one line with a price."))
@@ -256,6 +255,7 @@ def _check_complete(version: QuotationVersion, now: datetime) -> None:
     if priced.total_minor <= 0:
         raise Invalid(_("The total must be above zero."))
     vat.check_groups([(group.category, group.rate) for group in priced.groups])
+    return version.valid_until
 
 
 def withdraw_quotation(*, quotation: Quotation, by: User, now: datetime) -> None:
@@ -542,7 +542,7 @@ def _current(quotation: Quotation) -> QuotationVersion:
 def _current_of(quotation: Quotation) -> QuotationVersion:
     version = (
         QuotationVersion.objects.select_related("quotation__seller", "quotation__customer")
-        .filter(pk=quotation.current_id)
+        .filter(pk=quotation.current_id or 0)
         .first()
     )
     if version is None:
