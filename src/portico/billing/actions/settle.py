@@ -1,56 +1,159 @@
-"""What allocations say about an invoice: the only writer of `amount_due_minor` and `payment_state`.
+"""What settles a paper: allocations of payments and credit notes, and what follows from them.
 
-Every function runs inside the caller's transaction.
+The lowest room of the actions: it knows the models only, so that paying and billing can both use it. Payment state and
+amount due are derived here and nowhere else. Every function runs inside the caller's transaction.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db import connection
+from django.db.models import Q, Sum
 
-from portico.billing.models import Allocation, Invoice, Payment, PaymentTarget
-
-
-def settled_minor(invoice: Invoice) -> tuple[int, int]:
-    """What payments and what credit notes settle of an invoice, in minor units."""
-    rows = invoice.allocations.values_list("payment_id", "amount_minor")
-    paid = sum(amount for payment, amount in rows if payment is not None)
-    return paid, sum(amount for payment, amount in rows if payment is None)
+from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget
 
 
-def state_of(invoice: Invoice, paid_minor: int, credited_minor: int) -> str:
-    """The payment state that follows from what settles an invoice (DOMAIN 5)."""
-    states = Invoice.PaymentState
-    left = max(invoice.total_minor, 0) - paid_minor - credited_minor
-    if left <= 0:
-        return states.CREDITED if credited_minor and not paid_minor else states.PAID
-    if invoice.disputed_at is not None:
-        return states.DISPUTED
-    on_its_way = PaymentTarget.objects.filter(
-        invoice=invoice, open=True, payment__processing_at__isnull=False, payment__state__in=Payment.UNDECIDED
-    )
-    if on_its_way.exists():
-        return states.IN_PAYMENT
-    return states.PARTIALLY_PAID if paid_minor or credited_minor else states.NOT_PAID
+@dataclass(frozen=True)
+class Settled:
+    """How an invoice stands: what payments and credit notes took off it, and whether more money is on its way."""
+
+    total_minor: int
+    paid_minor: int
+    credited_minor: int
+    processing: bool
+    disputed: bool
+
+    @property
+    def due_minor(self) -> int:
+        """What is left to pay."""
+        return max(self.total_minor, 0) - self.paid_minor - self.credited_minor
+
+    @property
+    def state(self) -> str:
+        """The payment state (DOMAIN 5): the one rule, used for the row and by verify-books alike."""
+        state = Invoice.PaymentState
+        if self.due_minor == 0:
+            return state.CREDITED if self.credited_minor and not self.paid_minor else state.PAID
+        if self.disputed:
+            return state.DISPUTED
+        if self.processing:
+            return state.IN_PAYMENT
+        return state.PARTIALLY_PAID if self.paid_minor or self.credited_minor else state.NOT_PAID
 
 
 def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
-    """Write what the allocations say: amount due, payment state, and when it was paid."""
-    if invoice.kind == Invoice.Kind.CREDIT_NOTE:
+    """Write amount due and payment state anew from the allocations and open attempts; the only writer of both.
+
+    Locks the row first, so of two settlements at once the second counts what the first wrote. A credit note owes
+    nothing and has no payment state: it stays not paid with 0 due.
+    """
+    assert connection.in_atomic_block, "a payment state is derived in the transaction that changed it"
+    row = Invoice.objects.select_for_update(of=("self",)).get(pk=invoice.pk)
+    if row.state != Invoice.State.ISSUED or row.kind == Invoice.Kind.CREDIT_NOTE:
         return
-    paid, credited = settled_minor(invoice)
-    due = max(max(invoice.total_minor, 0) - paid - credited, 0)
-    state = state_of(invoice, paid, credited)
-    paid_at = (invoice.paid_at or now) if due == 0 else None
-    Invoice.objects.filter(pk=invoice.pk).update(amount_due_minor=due, payment_state=state, paid_at=paid_at)
-    invoice.amount_due_minor, invoice.payment_state, invoice.paid_at = due, state, paid_at
+    settled = settled_by(row)
+    paid_at = row.paid_at
+    if settled.due_minor:
+        paid_at = None
+    elif paid_at is None:
+        paid_at = now
+    changes = {"amount_due_minor": settled.due_minor, "payment_state": settled.state, "paid_at": paid_at}
+    Invoice.objects.filter(pk=row.pk).update(**changes)
+    for name, value in changes.items():
+        setattr(invoice, name, value)
 
 
-def allocate_credit_note(credit: Invoice, invoice: Invoice, *, now: datetime) -> int:
-    """Let a credit note settle what is still due of its invoice; returns what it settled, the rest is customer credit."""
-    invoice.refresh_from_db()
-    used = credit.spent_on.aggregate(sum=Sum("amount_minor"))["sum"] or 0
-    amount = min(credit.total_minor - used, invoice.amount_due_minor)
+def settled_by(invoice: Invoice) -> Settled:
+    """How `invoice` stands by its allocations and open attempts."""
+    sums = Allocation.objects.filter(invoice=invoice).aggregate(
+        paid=Sum("amount_minor", filter=Q(payment__isnull=False)),
+        credited=Sum("amount_minor", filter=Q(credit_note__isnull=False)),
+    )
+    processing = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
+    return Settled(
+        total_minor=invoice.total_minor,
+        paid_minor=sums["paid"] or 0,
+        credited_minor=sums["credited"] or 0,
+        processing=processing.exists(),
+        disputed=invoice.disputed_at is not None,
+    )
+
+
+def derive_for_targets(payment: Payment, *, now: datetime) -> None:
+    """Derive every invoice that `payment` is an attempt for: its processing began or ended."""
+    for invoice in Invoice.objects.filter(payment_targets__payment=payment).order_by("pk").distinct():
+        derive_payment_state(invoice, now=now)
+
+
+# Allocating ------------------------------------------------------------------------------------------------------------
+
+
+def allocate_to_invoice(payment: Payment, invoice: Invoice, amount_minor: int, *, now: datetime) -> int:
+    """Settle up to `amount_minor` of `invoice` with what is left of `payment`; returns how much that was."""
+    due = Invoice.objects.select_for_update(of=("self",)).values_list("amount_due_minor", flat=True).get(pk=invoice.pk)
+    amount = min(amount_minor, due, payment.unallocated_minor)
+    if amount <= 0 or payment.received_currency != invoice.currency or payment.customer_id != invoice.customer_id:
+        return 0
+    Allocation.objects.create(payment=payment, invoice=invoice, amount_minor=amount, at=now)
+    derive_payment_state(invoice, now=now)
+    return amount
+
+
+def allocate_to_request(payment: Payment, request: PaymentRequest, amount_minor: int, *, now: datetime) -> int:
+    """Put up to `amount_minor` of `payment` aside for an open `request`; returns how much that was."""
+    if request.state != PaymentRequest.State.OPEN:
+        return 0
+    amount = min(amount_minor, request_due_minor(request), payment.unallocated_minor)
+    if amount <= 0 or payment.received_currency != request.currency or payment.customer_id != request.order.customer_id:
+        return 0
+    Allocation.objects.create(payment=payment, request=request, amount_minor=amount, at=now)
+    return amount
+
+
+def request_paid_minor(request: PaymentRequest) -> int:
+    """What has arrived for a payment request."""
+    return int(request.allocations.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+
+
+def request_due_minor(request: PaymentRequest) -> int:
+    """What is left to pay of a payment request."""
+    if request.state == PaymentRequest.State.CANCELLED:
+        return 0
+    return request.amount_minor - request_paid_minor(request)
+
+
+def hand_over(request: PaymentRequest, invoice: Invoice, *, now: datetime) -> None:
+    """The money of a complete request now pays the invoice that was issued for it."""
+    request.allocations.filter(invoice=None).update(invoice=invoice)
+    derive_payment_state(invoice, now=now)
+    assert invoice.amount_due_minor == 0, "an invoice issued for a payment request costs what was asked"
+
+
+def release_request(request: PaymentRequest) -> list[Payment]:
+    """Free the money that waits on a request that is cancelled; returns the payments that are credit again."""
+    waiting = request.allocations.filter(invoice=None).select_related("payment")
+    payments = [allocation.payment for allocation in waiting if allocation.payment is not None]
+    waiting.delete()
+    return payments
+
+
+def allocate_credit_note(credit_note: Invoice, invoice: Invoice, *, now: datetime) -> int:
+    """Settle what is due of `invoice` with what is left of `credit_note`; the rest stays the customer's credit."""
+    due = Invoice.objects.select_for_update(of=("self",)).values_list("amount_due_minor", flat=True).get(pk=invoice.pk)
+    amount = min(credit_note_left_minor(credit_note), due)
     if amount > 0:
-        Allocation.objects.create(credit_note=credit, invoice=invoice, amount_minor=amount, at=now)
+        Allocation.objects.create(credit_note=credit_note, invoice=invoice, amount_minor=amount, at=now)
         derive_payment_state(invoice, now=now)
     return max(amount, 0)
+
+
+def credit_note_left_minor(credit_note: Invoice) -> int:
+    """What of a credit note settles nothing yet."""
+    spent = credit_note.spent_on.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    return int(credit_note.total_minor - spent)
+
+
+def customer_credit_minor(payments: Iterable[Payment]) -> int:
+    """What of these payments settles nothing yet."""
+    return sum(payment.unallocated_minor for payment in payments)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
 from portico.accounts.models import Customer, Membership, User
 from portico.billing.models.invoice import Invoice
@@ -36,8 +36,9 @@ class Payment(models.Model):
 
     privacy = {
         Privacy.NONE: (
-            "id customer provider amount_minor currency state received_minor idempotency_key provider_reference "
-            "checkout_url created_at processing_at ended_at failure_code next_lookup_at lookups review reviewed_at"
+            "id customer provider amount_minor currency state received_minor received_currency received_on "
+            "idempotency_key provider_reference checkout_url created_at processing_at ended_at failure_code "
+            "next_lookup_at lookups review reviewed_at"
         ),
         Privacy.PAYMENT: "reference payer_name",
         Privacy.ACTOR: "created_by",
@@ -59,6 +60,8 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     received_minor = models.BigIntegerField(default=0)
+    received_currency = models.CharField(max_length=3, blank=True, help_text="of what arrived; differs only by mistake")
+    received_on = models.DateField(null=True, help_text="the value day of a transfer, as the bank says")
     idempotency_key = models.CharField(max_length=64, unique=True)
     provider_reference = models.CharField(max_length=120, blank=True)
     checkout_url = models.URLField(max_length=500, blank=True)
@@ -80,6 +83,12 @@ class Payment(models.Model):
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["customer", "-created_at"], name="payment_of_customer"),
+            models.Index(fields=["reference"], condition=~Q(reference=""), name="payment_by_reference"),
+            models.Index(
+                fields=["customer", "created_at"],
+                condition=~Q(review="") & Q(reviewed_at=None),
+                name="payment_to_review",
+            ),
             models.Index(
                 fields=["next_lookup_at"], condition=Q(state__in=["pending", "unknown"]), name="payment_to_look_up"
             ),
@@ -87,7 +96,8 @@ class Payment(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_amount_positive"),
             models.CheckConstraint(
-                condition=Q(state="succeeded", received_minor__gt=0) | (~Q(state="succeeded") & Q(received_minor=0)),
+                condition=(Q(state="succeeded", received_minor__gt=0) & ~Q(received_currency=""))
+                | (~Q(state="succeeded") & Q(received_minor=0, received_currency="")),
                 name="payment_received_when_succeeded",
             ),
             models.CheckConstraint(
@@ -105,15 +115,24 @@ class Payment(models.Model):
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
 
-    def started(self, *, provider_reference: str, checkout_url: str, next_lookup_at: datetime) -> None:
-        """Keep what the provider answered to the start."""
-        claim(
-            Payment.objects.filter(pk=self.pk),
+    def started(
+        self, *, provider_reference: str, checkout_url: str, reference: str, next_lookup_at: datetime | None
+    ) -> bool:
+        """Keep what the provider answered to the start; False when the attempt was ended meanwhile by somebody else."""
+        done = claim(
+            Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED),
             provider_reference=provider_reference,
             checkout_url=checkout_url,
+            reference=reference,
             next_lookup_at=next_lookup_at,
         )
-        self.provider_reference, self.checkout_url = provider_reference, checkout_url
+        self.refresh_from_db()
+        return done
+
+    def known_as(self, provider_reference: str) -> None:
+        """Learn the provider's name for this attempt from a notice or a look-up that came before our own write."""
+        claim(Payment.objects.filter(pk=self.pk, provider_reference=""), provider_reference=provider_reference)
+        self.refresh_from_db()
 
     def end(self, state: str, *, now: datetime, **changes: Any) -> bool:
         """pending, unknown → `state`; True when this call was the one. Its targets are freed in the same breath.
@@ -135,22 +154,46 @@ class Payment(models.Model):
         self.refresh_from_db()
         return done
 
-    def unknown(self, *, next_lookup_at: datetime) -> None:
-        """pending → unknown: the provider did not answer. Its targets stay taken until it is looked up."""
-        claim(
-            Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED),
+    def unknown(self, *, next_lookup_at: datetime) -> bool:
+        """pending → unknown: the provider did not answer. Its targets stay taken until it is looked up. True once."""
+        done = claim(
+            Payment.objects.filter(pk=self.pk, state=self.State.PENDING),
             state=self.State.UNKNOWN,
             next_lookup_at=next_lookup_at,
         )
         self.refresh_from_db()
+        return done
+
+    def still_open(self) -> None:
+        """unknown → pending: the provider says that nothing is decided yet."""
+        claim(Payment.objects.filter(pk=self.pk, state=self.State.UNKNOWN), state=self.State.PENDING)
+        self.refresh_from_db()
+
+    def look_up_again(self, *, at: datetime) -> None:
+        """Count a look-up that told nothing new, and say when the next one is due."""
+        claim(Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=at, lookups=F("lookups") + 1)
+        self.refresh_from_db()
 
     def processing(self, *, now: datetime) -> bool:
         """The payer confirmed; the money is on its way. True the first time."""
-        return claim(
+        done = claim(
             Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED, processing_at=None),
             state=self.State.PENDING,
             processing_at=now,
         )
+        self.refresh_from_db()
+        return done
+
+    def ask_review(self, why: str) -> None:
+        """Put this money on the staff's list."""
+        Payment.objects.filter(pk=self.pk).update(review=why[:200], reviewed_at=None)
+        self.refresh_from_db()
+
+    def reviewed(self, *, now: datetime) -> bool:
+        """Take it off the staff's list; True when this call was the one."""
+        done = claim(Payment.objects.filter(pk=self.pk, reviewed_at=None).exclude(review=""), reviewed_at=now)
+        self.refresh_from_db()
+        return done
 
     @property
     def unallocated_minor(self) -> int:
@@ -187,7 +230,11 @@ class PaymentTarget(models.Model):
 
 
 class Allocation(models.Model):
-    """Money, or a credit note, that settles a paper. Payment states and amounts due derive from these rows alone."""
+    """Money, or a credit note, that settles a paper. Payment states and amounts due derive from these rows alone.
+
+    Money for a payment request waits on the request; when that is settled, the invoice issued for it is put beside, so
+    that one row says both what was asked and which paper it paid.
+    """
 
     privacy = {Privacy.PAYMENT: "id payment credit_note invoice request amount_minor at"}
 
@@ -206,9 +253,12 @@ class Allocation(models.Model):
                 name="allocation_has_one_source",
             ),
             models.CheckConstraint(
-                condition=Q(invoice__isnull=False, request__isnull=True)
-                | Q(invoice__isnull=True, request__isnull=False),
-                name="allocation_has_one_target",
+                condition=Q(invoice__isnull=False) | Q(request__isnull=False),
+                name="allocation_has_a_target",
+            ),
+            models.CheckConstraint(
+                condition=Q(credit_note__isnull=True) | Q(request__isnull=True),
+                name="allocation_of_credit_note_is_for_an_invoice",
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="allocation_positive"),
         ]

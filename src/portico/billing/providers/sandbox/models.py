@@ -1,0 +1,95 @@
+"""The tables of the sandbox company: what it was asked, what became of it, and the notices it owes us."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from portico.kit.privacy import Privacy
+
+
+class Checkout(models.Model):
+    """One hosted checkout. `open → succeeded | processing | failed | expired | silent`; `processing → succeeded`.
+
+    `silent` is an outage: the company neither notifies nor answers, until it ends. `taken_minor` and `taken_currency` are
+    what the payer's money was; they differ from what was asked only in tests.
+    """
+
+    privacy: ClassVar = {
+        Privacy.NONE: (
+            "id key request_hash reference account asked_minor currency state taken_minor taken_currency failure_code "
+            "created_at decided_at next_at"
+        ),
+        Privacy.CREDENTIAL: "token",
+        Privacy.PAYMENT: "merchant_reference description return_url",
+    }
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        PROCESSING = "processing"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        EXPIRED = "expired"
+        SILENT = "silent"
+
+    key = models.CharField(max_length=64, unique=True, help_text="the merchant's idempotency key")
+    request_hash = models.CharField(max_length=64, help_text="of the request first made with this key")
+    reference = models.CharField(max_length=40, unique=True)
+    token = models.CharField(max_length=64, unique=True, help_text="opens the hosted page")
+    account = models.CharField(max_length=40)
+    merchant_reference = models.CharField(max_length=64)
+    asked_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    description = models.CharField(max_length=200)
+    return_url = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    taken_minor = models.BigIntegerField(default=0)
+    taken_currency = models.CharField(max_length=3, blank=True)
+    failure_code = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(null=True, help_text="when late money arrives, or an outage ends by itself")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(asked_minor__gt=0), name="sandbox_checkout_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(state="succeeded", taken_minor__gt=0) | (~Q(state="succeeded") & Q(taken_minor=0)),
+                name="sandbox_checkout_taken_when_succeeded",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="sandbox_checkout_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Delivery(models.Model):
+    """A notice to be posted to the merchant until it is answered with 200."""
+
+    privacy: ClassVar = {
+        Privacy.NONE: "id event_id checkout kind created_at attempts next_attempt_at delivered_at answer",
+        Privacy.PAYLOAD: "body",
+    }
+
+    event_id = models.CharField(max_length=40, unique=True)
+    checkout = models.ForeignKey(Checkout, on_delete=models.CASCADE, related_name="deliveries")
+    kind = models.CharField(max_length=40)
+    body = models.TextField(help_text="the exact text that is signed")
+    created_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, help_text="empty: delivered, or given up")
+    delivered_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="sandbox_delivery_waiting"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.event_id
