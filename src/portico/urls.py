@@ -50,6 +50,7 @@ urlpatterns = [
     path("staff/", include((face("staff"), "staff"))),
     path("share/", include((face("share"), "share"))),
     path("webhooks/", include((face("webhooks"), "webhooks"))),
+    path("sandbox/", include(("portico.billing.providers.sandbox.pages", "sandbox"))),
     path("health/live", public(health.live), name="health.live"),
     path("health/ready", public(health.ready), name="health.ready"),
     path("metrics", public(metrics.metrics), name="metrics"),

@@ -124,7 +124,7 @@ def fill(data: Path) -> list[Login]:
 
 def schema() -> str:
     """What the tables depend on: our migrations and, by uv.lock, those of the libraries."""
-    files = sorted(CHECKOUT.glob("src/portico/*/migrations/*.py"))
+    files = sorted(CHECKOUT.glob("src/portico/**/migrations/*.py"))
     digest = hashlib.sha256((CHECKOUT / "uv.lock").read_bytes())
     for file in files:
         digest.update(file.name.encode() + file.read_bytes())
