@@ -165,7 +165,8 @@ def _row(sheet: Sheet, line: SheetLine) -> Row:
     price = "" if line.unit_price is None else formats.unit_price(line.unit_price, currency, language)
     discount = formats.percent(line.discount_percent, language) if line.discount_percent else ""
     vat = formats.percent(line.vat_rate, language) if sheet.vat and line.vat_category != "O" else ""
-    details = [line.detail, _bounds(line, language)]
+    open_choice = not (sheet.stamp or sheet.signed_by_buyer)
+    details = [line.detail, _bounds(line, language) if open_choice else ""]
     if line.kind in ("allowance", "charge"):
         quantity = price = discount = ""
     if _shows_progress(sheet):

@@ -152,9 +152,11 @@ def test_what_is_optional_says_whether_it_is_included() -> None:
     assert "Go-live support Optional, not included" in text
 
 
-def test_a_choice_of_quantity_is_told() -> None:
+def test_a_choice_of_quantity_is_told_until_it_is_made() -> None:
     users = line("Users", "4", "10", 4000, quantity_min=Decimal(1), quantity_max=Decimal(9))
-    assert "Quantity can be chosen from 1 to 9" in said(replace(QUOTATION, lines=(users,)))
+    offer = replace(QUOTATION, lines=(users,))
+    assert "Quantity can be chosen from 1 to 9" in said(offer)
+    assert "can be chosen" not in said(replace(offer, signed_by_buyer="Camille Fontaine"))
 
 
 def test_an_order_counts_what_was_delivered_and_invoiced() -> None:
