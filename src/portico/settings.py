@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "portico.kit",
     "portico.accounts",
     "portico.billing",
+    "portico.billing.providers.sandbox",  # a payment company to try things with; unused unless PORTICO_PROVIDERS names it
     "portico.conversation",
     "portico.privacy",
     "portico.home",
