@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, User
 from portico.billing import pricing
 from portico.billing.actions import bill
+from portico.billing.actions.settle import release_request
 from portico.billing.models import (
     Change,
     Database,
@@ -255,6 +256,8 @@ def invoice_delivered(*, order: Order, by: User, now: datetime) -> Invoice:
 def cancel_order(*, order: Order, by: User, now: datetime) -> None:
     """Cancel before fulfilment. Without an invoice nothing else is made; with one, credit it first. Opens a transaction.
 
+    What was paid in part becomes the customer's credit, for staff to look at.
+
     Raises Conflict when it is fulfilled, or an invoice that was not credited stands.
     """
     with transaction.atomic():
@@ -270,6 +273,8 @@ def cancel_order(*, order: Order, by: User, now: datetime) -> None:
                 )
         order.cancel(by=by, now=now)
         for request in order.payment_requests.filter(state=PaymentRequest.State.OPEN):
+            for payment in release_request(request):
+                payment.ask_review("paid for an order that was cancelled")
             request.cancel(now=now)
         order.changes.filter(state=Change.State.PENDING).update(state=Change.State.CANCELLED)
         Event.record("order.cancelled", order, now=now, by=by, customer=order.customer, number=order.number)
