@@ -82,9 +82,9 @@ def timeline(document: Document, *, staff: bool, seller_name: str, everything: b
     said = list(messages_on(document, staff=staff)[: limit + 1])
     happened = list(events_of(document, staff=staff)[: limit + 1])
     requests = requests_of(happened)
-    entries = [of_message(message, seller_name) for message in said[:limit]]
-    entries += [of_event(event, document, requests, seller_name) for event in happened[:limit]]
-    entries.sort(key=lambda entry: (entry.at, entry.kind != "event"))
+    entries = [of_event(event, document, requests, seller_name) for event in reversed(happened[:limit])]
+    entries += [of_message(message, seller_name) for message in reversed(said[:limit])]
+    entries.sort(key=lambda entry: entry.at)  # stable: of the same moment, what happened stands before what was said
     return Timeline(entries, has_earlier=len(said) > limit or len(happened) > limit)
 
 
