@@ -18,7 +18,9 @@ from django.utils import timezone
 from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.actions import bill, pay, sell
 from portico.billing.actions import order as orders
-from portico.billing.models import Database, Invoice, Order, Price, Product, Quotation, Subscription
+from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription
+from portico.billing.providers.sandbox import gateway
+from portico.billing.providers.sandbox.models import Checkout
 from portico.conversation.models import Thread
 from portico.kit.periods import next_period_end, today
 
@@ -470,7 +472,15 @@ def paid_online(world: World, order: Order, at: datetime) -> None:
     payment = pay.start_payment(
         by=world.member(world_contact(world, order.customer)), provider="sandbox", order=order, now=at
     )
-    pay.settle_payment(payment=payment, received_minor=payment.amount_minor, currency=payment.currency, now=at)
+    gateway.pay(at_gateway(payment, at), now=at)
+    pay.lookup_payment(payment=payment, now=at)
+
+
+def at_gateway(payment: Payment, at: datetime) -> Checkout:
+    """The sandbox company's own record of a payment."""
+    checkout = gateway.find(reference=payment.provider_reference, now=at)
+    assert checkout is not None
+    return checkout
 
 
 def _boutique_theme(world: World, at: datetime) -> Story:
@@ -565,7 +575,8 @@ def _in_payment(world: World, at: datetime) -> Story:
     payment = pay.start_payment(
         by=world.member(world.julien), provider="sandbox", invoices=[order.invoices.get()], now=later
     )
-    pay.payment_processing(payment=payment, now=later)
+    gateway.pay_late(at_gateway(payment, later), now=later, after=timedelta(days=30))
+    pay.lookup_payment(payment=payment, now=later)
 
 
 def _not_paid(world: World, at: datetime) -> Story:
@@ -616,6 +627,7 @@ def _expired(world: World, at: datetime) -> Story:
 
 
 def _rejected(world: World, at: datetime) -> Story:
+    yield at
     quotation = offer(
         world, world.fontaine, "Annual maintenance plan", [line(world, "consulting-day", "8")], at, valid_days=60
     )
@@ -631,12 +643,14 @@ def _rejected(world: World, at: datetime) -> Story:
 
 
 def _withdrawn(world: World, at: datetime) -> Story:
+    yield at
     quotation = offer(world, world.fontaine, "Point of Sale, introductory price", [line(world, "point-of-sale")], at)
     later = yield at + timedelta(days=3)
     sell.withdraw_quotation(quotation=quotation, by=world.hanna, now=later)
 
 
 def _changes_requested(world: World, at: datetime) -> Story:
+    yield at
     quotation = offer(
         world,
         world.fontaine,
