@@ -100,7 +100,7 @@ class Sandbox(Provider):
         if abs(now.replace(microsecond=0) - at) > OLDEST:
             raise Forged("too old, or ahead of time")
         try:
-            payload = json.loads(body)
+            payload = json.loads(body, parse_constant=_refuse_constant)
             notice = Notice(event_id=str(payload["id"])[:120], kind=str(payload["type"])[:60], payload=payload)
             self.translate(notice.kind, payload)
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -122,6 +122,11 @@ class Sandbox(Provider):
             account=str(payload["account"]),
             failure_code=str(checkout["failure_code"])[:40],
         )
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity are no JSON, and no database keeps them."""
+    raise ValueError(name)
 
 
 PROVIDER = Sandbox()

@@ -1,0 +1,508 @@
+"""Paying: an attempt is written down, the provider is asked, and what it says is booked (`receive`).
+
+The attempt and its idempotency key are committed before the provider is called, and no provider is called inside a
+transaction. An answer that does not come is `unknown`, never failed: it is looked up, and nothing new begins for the same
+paper until it is decided. This module is the one door for faces: what `receive` tells is named here as well.
+
+A pay page in short:
+
+    due = pay.due_of_order(order)                      # or pay.due_of_invoices(customer, invoices); raises Conflict
+    pay.offered_for(customer.seller, due[0].currency)  # the ways to pay
+    payment = pay.start_payment(by=request.member, provider=…, order=order, seen_due_minor=…, return_path=…, now=now)
+    redirect(payment.checkout_url)                     # or, where that is empty, show pay.instructions_for(payment)
+
+On the way back (`?payment=<id>`), `pay.lookup_payment(payment=…, now=now)` asks the provider at once, so that the payer
+need not wait for the notice.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Customer, Event, Membership, Seller
+from portico.billing import providers
+from portico.billing.actions import settle
+from portico.billing.actions.receive import (
+    allocate_credit,
+    apply_report,
+    book_transfer,
+    cancel_payment,
+    complete_request,
+    fail_payment,
+    lock_invoices,
+    payment_processing,
+    review_payment,
+    settle_payment,
+)
+from portico.billing.models import Invoice, Order, Payment, PaymentRequest, PaymentTarget
+from portico.billing.providers.base import (
+    Attempt,
+    Declined,
+    Instructions,
+    Payee,
+    Provider,
+    Purchase,
+    Report,
+    Said,
+    Started,
+    Unanswered,
+)
+from portico.kit import formats
+from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
+
+__all__ = [
+    "Due",
+    "allocate_credit",
+    "apply_report",
+    "book_transfer",
+    "cancel_payment",
+    "complete_request",
+    "due_of_invoices",
+    "due_of_order",
+    "expire_payment",
+    "fail_payment",
+    "give_up_payment",
+    "instructions_for",
+    "lookup_payment",
+    "offered_for",
+    "payment_processing",
+    "review_payment",
+    "settle_payment",
+    "start_payment",
+]
+
+FIRST_LOOKUP = timedelta(minutes=1)
+LONGEST_LOOKUP = timedelta(hours=6)
+BEING_STARTED = timedelta(seconds=60)
+"""So long an attempt without an answer may still be on its way to the provider, in another tab."""
+SILENT_TOO_LONG = timedelta(days=2)
+logger = logging.getLogger("portico.payments")
+
+
+@dataclass(frozen=True)
+class Due:
+    """One paper that is to be paid, and what is left to pay of it."""
+
+    paper: Invoice | PaymentRequest
+    amount_minor: int
+    currency: str
+    number: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Which paper it is."""
+        return type(self.paper).__name__, self.paper.pk
+
+
+# What is to be paid -----------------------------------------------------------------------------------------------------
+
+
+def due_of_order(order: Order) -> list[Due]:
+    """What an order asks to be paid now: its open payment request, else its open invoices, oldest first.
+
+    Raises Conflict when it was cancelled or nothing is left to pay.
+    """
+    order.refresh_from_db(fields=["state"])
+    if order.state == Order.State.CANCELLED:
+        raise Conflict(_("This order was cancelled. Nothing was charged."))
+    request = order.payment_requests.filter(state=PaymentRequest.State.OPEN).first()
+    if request is not None:
+        request.order = order
+        return [Due(request, settle.request_due_minor(request), request.currency, order.number)]
+    papers = list(Invoice.objects.open().filter(order=order).order_by("due_on", "pk"))
+    if not papers:
+        raise Conflict(_("Nothing is left to pay on this order. Nothing was charged."))
+    return [_due_of(paper) for paper in papers]
+
+
+def due_of_invoices(customer: Customer, invoices: Sequence[Invoice]) -> list[Due]:
+    """What is left to pay of invoices of `customer`, in one currency.
+
+    Raises Invalid for none or two currencies, Missing for a paper that is not theirs, Conflict for one that is paid.
+    """
+    keys = {invoice.pk for invoice in invoices}
+    if not keys:
+        raise Invalid(_("Choose at least one invoice to pay."))
+    rows = Invoice.objects.filter(pk__in=keys, customer=customer, state=Invoice.State.ISSUED)
+    papers = list(rows.exclude(kind=Invoice.Kind.CREDIT_NOTE).order_by("due_on", "pk"))
+    if len(papers) != len(keys):
+        raise Missing(_("One of these invoices does not exist. Nothing was charged."))
+    if len({paper.currency for paper in papers}) > 1:
+        raise Invalid(_("Pay invoices of different currencies one currency at a time."))
+    for paper in papers:
+        if paper.amount_due_minor == 0:
+            raise Conflict(
+                _("Nothing is left to pay on invoice %(number)s. Nothing was charged.") % {"number": paper.number}
+            )
+    return [_due_of(paper) for paper in papers]
+
+
+def _due_of(paper: Invoice) -> Due:
+    return Due(paper, paper.amount_due_minor, paper.currency, paper.number or "")
+
+
+def offered_for(seller: Seller, currency: str) -> list[Provider]:
+    """The ways to pay `seller` in `currency`; each has `name`, `label`, `note`, `test_mode`, `by_transfer`."""
+    return providers.offered(currency, payee_of(seller))
+
+
+def payee_of(seller: Seller) -> Payee:
+    """The seller's bank account."""
+    return Payee(name=seller.bank_account_name or seller.legal_name, iban=seller.iban, bic=seller.bic)
+
+
+def instructions_for(payment: Payment) -> Instructions | None:
+    """What the payer needs to transfer the money of an announced transfer; None for a payment that is made online."""
+    provider = providers.find(payment.provider)
+    if provider is None or not payment.reference:
+        return None
+    payee = payee_of(payment.customer.seller)
+    return provider.instructions(payment.reference, payment.amount_minor, payment.currency, payee)
+
+
+# Starting ---------------------------------------------------------------------------------------------------------------
+
+
+def start_payment(
+    *,
+    by: Membership,
+    provider: str,
+    order: Order | None = None,
+    invoices: Sequence[Invoice] = (),
+    amount_minor: int | None = None,
+    seen_due_minor: int | None = None,
+    return_path: str = "/my/",
+    now: datetime,
+) -> Payment:
+    """Begin to pay what an order asks, or invoices of one currency. Opens and commits transactions of its own.
+
+    What is due is read from the database alone. `seen_due_minor` is the sum that the page showed: another sum is refused.
+    `amount_minor` pays a part of a single invoice. `return_path` is where the payer comes back to, with `?payment=<id>`.
+    An undecided attempt for the same papers is ended at its provider first; a transfer that was announced for exactly
+    the same is given back as it is.
+
+    Returns the payment; go on at its `checkout_url`, or with `instructions_for` where that is empty. Raises Forbidden
+    without the right to pay, Missing for another customer's paper, Invalid, Conflict (paid, cancelled, changed, on its
+    way, begun in another tab), Unavailable when the provider gave no answer: the attempt is then kept as unknown and
+    looked up.
+    """
+    if not by.may_pay:
+        raise Forbidden(_("Paying needs the billing role. Ask an owner of your company's account."))
+    chosen = _what_is_due(by.customer, order, invoices)
+    total = sum(due.amount_minor for due in chosen)
+    if seen_due_minor is not None and seen_due_minor != total:
+        raise Conflict(_changed_to(total, chosen[0].currency, by))
+    way = _way(by.customer.seller, provider, chosen[0].currency)
+    same = _announced_already(way, _part(chosen, amount_minor))
+    if same is not None:
+        return same
+    for earlier in _undecided(chosen):
+        _end_earlier(earlier, now=now)
+    payment = _write_down(by, way, order, invoices, chosen, amount_minor, now=now)
+    return _ask_to_begin(payment, way, chosen, by=by, return_path=return_path, now=now)
+
+
+def _what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Invoice]) -> list[Due]:
+    """What is to be paid, as the database says now; Missing for another customer's order."""
+    if order is None:
+        return due_of_invoices(customer, invoices)
+    if order.customer_id != customer.pk:
+        raise Missing(_("There is no such order. Nothing was charged."))
+    return due_of_order(order)
+
+
+def _part(chosen: Sequence[Due], amount_minor: int | None) -> list[Due]:
+    """The amounts to be paid: all that is due, or a part of a single invoice."""
+    if amount_minor is None:
+        return list(chosen)
+    only = chosen[0]
+    if len(chosen) != 1 or not isinstance(only.paper, Invoice):
+        raise Invalid(_("A part can be paid of a single invoice only. Nothing was charged."))
+    if not 0 < amount_minor <= only.amount_minor:
+        raise Invalid(_("Choose an amount above zero and no more than is due. Nothing was charged."))
+    return [Due(only.paper, amount_minor, only.currency, only.number)]
+
+
+def _way(seller: Seller, name: str, currency: str) -> Provider:
+    for way in offered_for(seller, currency):
+        if way.name == name:
+            return way
+    raise Invalid(_("This way to pay is not offered for this amount. Choose another one. Nothing was charged."))
+
+
+def _undecided(chosen: Sequence[Due]) -> list[Payment]:
+    """The attempts that hold any of these papers."""
+    invoices = [due.paper.pk for due in chosen if isinstance(due.paper, Invoice)]
+    requests = [due.paper.pk for due in chosen if isinstance(due.paper, PaymentRequest)]
+    held = PaymentTarget.objects.filter(open=True, invoice__in=invoices) | PaymentTarget.objects.filter(
+        open=True, request__in=requests
+    )
+    rows = Payment.objects.filter(pk__in=held.values("payment")).select_related("customer__seller")
+    return list(rows.order_by("created_at"))
+
+
+def _announced_already(way: Provider, chosen: Sequence[Due]) -> Payment | None:
+    """The open transfer that was announced for exactly these papers and amounts."""
+    if not way.by_transfer:
+        return None
+    wanted = sorted((*due.key, due.amount_minor) for due in chosen)
+    for payment in _undecided(chosen):
+        targets = payment.targets.select_related("invoice", "request")
+        held = sorted((*_key_of(target), target.amount_minor) for target in targets)
+        if payment.provider == way.name and payment.reference and held == wanted:
+            return payment
+    return None
+
+
+def _key_of(target: PaymentTarget) -> tuple[str, int]:
+    return ("Invoice", target.invoice_id) if target.invoice_id else ("PaymentRequest", target.request_id or 0)
+
+
+def _end_earlier(earlier: Payment, *, now: datetime) -> None:
+    """End an undecided attempt at its provider, so that it can never be paid beside a new one; Conflict if that fails."""
+    if not earlier.provider_reference and not earlier.reference and now - earlier.created_at < BEING_STARTED:
+        raise Conflict(
+            _(
+                "A payment for this is just being started, perhaps in another tab. Nothing was charged here. Go on there."
+            )
+        )
+    report = _ask(earlier, "expire", now=now)
+    if report is None:
+        raise Conflict(
+            _(
+                "An earlier attempt is still being looked up: the payment provider has not told us whether it went "
+                "through. So that you never pay twice, a new one can begin when that is known. Nothing was charged now."
+            )
+        )
+    if report.said == Said.NOTHING:
+        cancel_payment(payment=earlier, now=now)
+    earlier = _apply(earlier, report, now=now)
+    if earlier.state == Payment.State.SUCCEEDED:
+        raise Conflict(_("Your earlier payment has arrived. Nothing was charged a second time."))
+    if earlier.state in Payment.UNDECIDED:
+        raise Conflict(_("A payment for this is already on its way. Nothing was charged a second time."))
+
+
+def _write_down(
+    by: Membership,
+    way: Provider,
+    order: Order | None,
+    invoices: Sequence[Invoice],
+    chosen: Sequence[Due],
+    amount_minor: int | None,
+    *,
+    now: datetime,
+) -> Payment:
+    """Commit the attempt with its key and targets, if what is due is still the same; of two at once one gets Conflict."""
+    try:
+        with transaction.atomic(durable=True):
+            _lock(chosen)
+            due = _what_is_due(by.customer, order, invoices)
+            if [(one.key, one.amount_minor) for one in due] != [(one.key, one.amount_minor) for one in chosen]:
+                raise Conflict(_changed_to(sum(one.amount_minor for one in due), due[0].currency, by))
+            parts = _part(due, amount_minor)
+            payment = Payment(
+                customer=by.customer,
+                provider=way.name,
+                amount_minor=sum(one.amount_minor for one in parts),
+                currency=parts[0].currency,
+                created_at=now,
+                created_by=by.user,
+                next_lookup_at=None if way.by_transfer else now + FIRST_LOOKUP,
+            )
+            payment.idempotency_key = f"portico-{payment.pk}"
+            payment.save(force_insert=True)
+            hold(payment, parts)
+            Event.record(
+                "payment.started",
+                payment,
+                now=now,
+                by=by.user,
+                customer=by.customer,
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                provider=payment.provider,
+            )
+    except IntegrityError:
+        raise Conflict(
+            _("A payment for this was begun at the same moment, perhaps in another tab. Nothing was charged here.")
+        ) from None
+    return payment
+
+
+def hold(payment: Payment, parts: Sequence[Due]) -> None:
+    """Take the papers for this attempt: the database allows one undecided attempt for each."""
+    for due in parts:
+        paper = {"invoice" if isinstance(due.paper, Invoice) else "request": due.paper}
+        PaymentTarget.objects.create(payment=payment, amount_minor=due.amount_minor, **paper)
+
+
+def _lock(chosen: Sequence[Due]) -> None:
+    """Lock what is to be paid: orders, then invoices, as settling does."""
+    invoices = [due.paper.pk for due in chosen if isinstance(due.paper, Invoice)]
+    orders = [due.paper.order_id for due in chosen if isinstance(due.paper, PaymentRequest)]
+    list(Order.objects.select_for_update(of=("self",)).filter(pk__in=orders).order_by("pk").values_list("pk"))
+    lock_invoices(invoices)
+
+
+def _ask_to_begin(
+    payment: Payment, way: Provider, chosen: Sequence[Due], *, by: Membership, return_path: str, now: datetime
+) -> Payment:
+    """Call the provider and keep what it answers."""
+    numbers = ", ".join(due.number for due in chosen)
+    purchase = Purchase(
+        key=payment.idempotency_key,
+        payment_id=str(payment.pk),
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        description=numbers[:200],
+        return_url=f"{settings.PORTICO_BASE_URL}{return_path}?{urlencode({'payment': str(payment.pk)})}",
+        language=by.user.language,
+        payee=payee_of(by.customer.seller),
+    )
+    try:
+        started = way.start(purchase)
+    except Declined as declined:
+        fail_payment(payment=payment, failure_code=declined.code, now=now)
+        raise Conflict(
+            _("The payment provider did not accept this payment. Nothing was charged. Choose another way to pay.")
+        ) from None
+    except Unanswered:
+        logger.warning("a provider gave no answer to a start")
+    except Exception:
+        logger.exception("a provider failed at a start: its outcome is unknown")
+    else:
+        return _keep_answer(payment, way, started, now=now)
+    _not_known(payment, now=now)
+    raise Unavailable(
+        _(
+            "The payment provider gave no answer, so we cannot say yet whether the payment has begun. We are asking it "
+            "again and show the outcome here. Please do not pay in another way meanwhile."
+        )
+    )
+
+
+def _keep_answer(payment: Payment, way: Provider, started: Started, *, now: datetime) -> Payment:
+    """Keep the answer to a start; when the attempt was ended meanwhile, end it at the provider too."""
+    kept = payment.started(
+        provider_reference=started.provider_reference,
+        checkout_url=started.checkout_url,
+        reference=started.reference,
+        next_lookup_at=None if way.by_transfer else now + FIRST_LOOKUP,
+    )
+    if kept or payment.state == Payment.State.SUCCEEDED:
+        return payment
+    report = _ask(payment, "expire", reference=started.provider_reference, now=now)
+    if report is not None:
+        _apply(payment, report, now=now)
+    raise Conflict(_("This payment was given up meanwhile, perhaps in another tab. Nothing was charged. Try again."))
+
+
+def _changed_to(total_minor: int, currency: str, by: Membership) -> str:
+    return _("The amount due is now %(total)s. Nothing was charged. Look at it again, then pay.") % {
+        "total": formats.money(total_minor, currency, by.user.language or "en")
+    }
+
+
+# Giving up and looking up -----------------------------------------------------------------------------------------------
+
+
+def give_up_payment(*, payment: Payment, by: Membership, now: datetime) -> Payment:
+    """The customer gives up an undecided attempt, which is ended at the provider first.
+
+    Raises Forbidden, Missing for another customer's, Conflict when it was paid, is on its way, or the provider is silent.
+    """
+    if payment.customer_id != by.customer_id:
+        raise Missing(_("There is no such payment."))
+    if not by.may_pay:
+        raise Forbidden(_("Paying needs the billing role. Ask an owner of your company's account."))
+    if payment.state in Payment.UNDECIDED:
+        _end_earlier(payment, now=now)
+        payment.refresh_from_db()
+    return payment
+
+
+def expire_payment(*, payment: Payment, now: datetime) -> Payment:
+    """End an abandoned attempt at its provider, and do what follows from its answer; without one, look it up later."""
+    report = _ask(payment, "expire", now=now)
+    if report is None:
+        _later(payment, now=now)
+        return payment
+    payment = _apply(payment, report, now=now)
+    if payment.state in Payment.UNDECIDED:
+        _later(payment, now=now)
+    return payment
+
+
+def lookup_payment(*, payment: Payment, now: datetime) -> Payment:
+    """Ask the provider what has become of an undecided attempt, and do what follows; the janitor, and a payer's return.
+
+    No answer makes it unknown; the next look-up comes at growing intervals. Never raises for what a provider does.
+    """
+    provider = providers.find(payment.provider)
+    if payment.state not in Payment.UNDECIDED or provider is None or provider.by_transfer:
+        return payment
+    report = _ask(payment, "fetch", now=now)
+    if report is not None:
+        payment = _apply(payment, report, now=now)
+    if payment.state in Payment.UNDECIDED:
+        _later(payment, now=now)
+    return payment
+
+
+def _later(payment: Payment, *, now: datetime) -> None:
+    """Set when to ask again: after one, two, four … minutes, at most six hours; two days of silence staff should know."""
+    wait = min(timedelta(minutes=2 ** min(payment.lookups, 20)), LONGEST_LOOKUP)
+    payment.look_up_again(at=now + wait)
+    silent = payment.state == Payment.State.UNKNOWN and now - payment.created_at > SILENT_TOO_LONG
+    if silent and not payment.review:
+        payment.ask_review("the provider has not said for two days what became of it")
+
+
+def _ask(payment: Payment, hook: str, *, now: datetime, reference: str = "") -> Report | None:
+    """Call `fetch` or `expire`; None, and the attempt unknown, when there was no answer."""
+    provider = providers.find(payment.provider)
+    attempt = Attempt(
+        key=payment.idempotency_key,
+        payment_id=str(payment.pk),
+        provider_reference=reference or payment.provider_reference,
+    )
+    try:
+        if provider is None:
+            raise LookupError(payment.provider)
+        return provider.expire(attempt) if hook == "expire" else provider.fetch(attempt)
+    except Unanswered:
+        logger.warning("a provider gave no answer to a look-up")
+    except Exception:
+        logger.exception("a provider failed at a look-up: the outcome is unknown")
+    _not_known(payment, now=now)
+    return None
+
+
+def _not_known(payment: Payment, *, now: datetime) -> None:
+    """pending → unknown, with its event."""
+    with transaction.atomic():
+        if payment.unknown(next_lookup_at=now + FIRST_LOOKUP):
+            Event.record(
+                "payment.unknown",
+                payment,
+                now=now,
+                customer=payment.customer,
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                provider=payment.provider,
+            )
+
+
+def _apply(payment: Payment, report: Report, *, now: datetime) -> Payment:
+    provider = providers.find(payment.provider)
+    account = provider.account if provider else ""
+    payment = apply_report(payment=payment, report=report, account=account, now=now)
+    payment.refresh_from_db()
+    return payment

@@ -1,0 +1,523 @@
+"""Money arrives, or does not: what a payment's end does to papers and orders. Faces call these through `actions.pay`.
+
+Each story is one transaction and may be told twice: whoever comes second changes nothing. Money is never turned away: what
+fits no paper stays on its payment as the customer's credit, and `review` says why staff must look at it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Customer, Event, User
+from portico.billing.actions import bill, settle
+from portico.billing.actions.order import confirm_order
+from portico.billing.models import Invoice, Order, Payment, PaymentRequest, PaymentTarget
+from portico.billing.providers.base import Report, Said
+from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
+from portico.kit.money import exponent, within_limits
+from portico.kit.periods import today
+from portico.kit.text import one_line
+
+NO_SUCH_ATTEMPT_AFTER = timedelta(minutes=10)
+"""A provider that knows nothing of an attempt this old will never hear of it."""
+OLDEST_ARRIVAL = timedelta(days=3660)
+FINANCE = {User.StaffRole.FINANCE, User.StaffRole.ADMIN}
+
+
+# What a provider says ---------------------------------------------------------------------------------------------------
+
+
+def apply_report(*, payment: Payment, report: Report, account: str, now: datetime) -> Payment:
+    """Do what follows from a provider's report about `payment`; reports may come twice and in any order.
+
+    `account` is where the provider's money must arrive. Returns the payment as it is now.
+    """
+    if report.provider_reference and payment.provider_reference not in {"", report.provider_reference}:
+        if report.said == Said.SUCCEEDED:
+            return _keep_stray(payment, report, now=now)
+        return payment
+    if report.said == Said.SUCCEEDED:
+        return settle_payment(
+            payment=payment,
+            received_minor=report.amount_minor,
+            currency=report.currency,
+            now=now,
+            provider_reference=report.provider_reference,
+            mismatch=_mismatch(payment, report, account),
+        )
+    if report.provider_reference and not payment.provider_reference:
+        payment.known_as(report.provider_reference)
+    if report.said == Said.PROCESSING:
+        return payment_processing(payment=payment, now=now)
+    if report.said == Said.FAILED:
+        return fail_payment(payment=payment, failure_code=report.failure_code, now=now)
+    if report.said == Said.EXPIRED:
+        return cancel_payment(payment=payment, now=now)
+    if report.said == Said.NOTHING and now - payment.created_at >= NO_SUCH_ATTEMPT_AFTER:
+        return cancel_payment(payment=payment, now=now)
+    if report.said == Said.OPEN:
+        payment.still_open()
+    return payment
+
+
+def _mismatch(payment: Payment, report: Report, account: str) -> str:
+    """Why money that arrived cannot be the money that was asked for; empty when all of it fits."""
+    if report.payment_id and report.payment_id != str(payment.pk):
+        return "the provider names another payment"
+    if account and report.account != account:
+        return "it arrived on another account"
+    return ""
+
+
+def settle_payment(
+    *,
+    payment: Payment,
+    received_minor: int,
+    currency: str,
+    now: datetime,
+    provider_reference: str = "",
+    mismatch: str = "",
+) -> Payment:
+    """The money of an online attempt arrived: payment → papers → invoice issued → order confirmed, in one transaction.
+
+    Nothing happens the second time. Another amount or currency than was asked, a `mismatch`, a success after the attempt
+    was cancelled or failed, and whatever is left over because the papers were paid or cancelled meanwhile stay on the
+    payment as the customer's credit with `review` set. Raises Invalid for an amount that is no money.
+    """
+    _refuse_no_money(received_minor, currency)
+    with transaction.atomic():
+        targets = _locked_targets(payment)
+        payment = _locked(payment)
+        late = payment.state in {Payment.State.CANCELLED, Payment.State.FAILED}
+        changes = {"received_minor": received_minor, "received_currency": currency}
+        if provider_reference and not payment.provider_reference:
+            changes["provider_reference"] = provider_reference
+        if not payment.end(Payment.State.SUCCEEDED, now=now, **changes):
+            return payment
+        _record_arrival(payment, by=None, now=now)
+        why = mismatch
+        if not why and (received_minor, currency) != (payment.amount_minor, payment.currency):
+            why = "another amount or currency than was asked for"
+        if not why and late:
+            why = "it arrived after the attempt had been given up"
+        _use(payment, [] if why else targets, why, now=now)
+    return payment
+
+
+def _use(payment: Payment, targets: Sequence[PaymentTarget], why: str, *, now: datetime) -> None:
+    """Let the money settle `targets`, ask for a review of what is left, and derive what the attempt was for."""
+    refused = ""
+    for target in targets:
+        refused = _settle_target(payment, target, now=now) or refused
+    why = why or refused
+    if not why and payment.unallocated_minor:
+        why = "more than was due" if targets else "it is not known what it is for"
+    if why:
+        payment.ask_review(why)
+    settle.derive_for_targets(payment, now=now)
+
+
+def _settle_target(payment: Payment, target: PaymentTarget, *, now: datetime) -> str:
+    """Settle one target as far as the money goes; returns why that could not be, or nothing."""
+    if target.request is not None:
+        settle.allocate_to_request(payment, target.request, target.amount_minor, now=now)
+        return complete_request(target.request, now=now)
+    assert target.invoice is not None
+    settle.allocate_to_invoice(payment, target.invoice, target.amount_minor, now=now)
+    return confirm_when_paid(target.invoice.order, now=now)
+
+
+def complete_request(request: PaymentRequest, *, now: datetime) -> str:
+    """When all of a request has arrived: invoice issued, request settled, order confirmed. Too little changes nothing.
+
+    If the order cannot be confirmed, the money is taken off the request again and stays as credit; returns why.
+    """
+    request.refresh_from_db(fields=["state"])
+    if request.state != PaymentRequest.State.OPEN or settle.request_due_minor(request) > 0:
+        return ""
+    try:
+        with transaction.atomic():
+            invoice = bill.issue_prepaid(request, now=now)
+            request.settle(now=now)
+            settle.hand_over(request, invoice, now=now)
+            confirm_order(_order(request.order_id), now=now)
+    except Refusal as refusal:
+        request.refresh_from_db()
+        why = f"the order could not be confirmed: {refusal.message}"
+        for freed in settle.release_request(request):
+            freed.ask_review(why)
+        return why[:200]
+    return ""
+
+
+def confirm_when_paid(order: Order | None, *, now: datetime) -> str:
+    """Confirm an order that waits for its invoice, once that is paid; returns why it could not be, or nothing."""
+    if order is None:
+        return ""
+    order = _order(order.pk)
+    if order.state != Order.State.AWAITING_PAYMENT or not order.invoice_before_payment:
+        return ""
+    papers = order.invoices.filter(state=Invoice.State.ISSUED).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    states = list(papers.values_list("payment_state", "amount_due_minor"))
+    if any(due for _state, due in states) or not any(state == Invoice.PaymentState.PAID for state, _due in states):
+        return ""
+    try:
+        with transaction.atomic():
+            confirm_order(order, now=now)
+    except Refusal as refusal:
+        return f"the order could not be confirmed: {refusal.message}"
+    return ""
+
+
+def _keep_stray(payment: Payment, report: Report, *, now: datetime) -> Payment:
+    """Money of a checkout that is not the one of this attempt: a payment of its own, kept as credit for staff.
+
+    Returns the attempt, which it does not change.
+    """
+    _refuse_no_money(report.amount_minor, report.currency)
+    with transaction.atomic():
+        stray, made = Payment.objects.get_or_create(
+            provider=payment.provider,
+            provider_reference=report.provider_reference,
+            defaults={
+                "customer": payment.customer,
+                "amount_minor": report.amount_minor,
+                "currency": report.currency,
+                "idempotency_key": f"stray-{payment.provider}-{report.provider_reference}"[:64],
+                "state": Payment.State.SUCCEEDED,
+                "received_minor": report.amount_minor,
+                "received_currency": report.currency,
+                "created_at": now,
+                "ended_at": now,
+                "review": f"it came with another reference than payment {payment.pk}",
+            },
+        )
+        if made:
+            _record_arrival(stray, by=None, now=now)
+    return payment
+
+
+def payment_processing(*, payment: Payment, now: datetime) -> Payment:
+    """The payer confirmed and the money is on its way: its invoices are In payment. After the end it says nothing."""
+    with transaction.atomic():
+        if payment.processing(now=now):
+            _record("payment.processing", payment, now=now)
+            settle.derive_for_targets(payment, now=now)
+        payment.still_open()
+    return payment
+
+
+def fail_payment(*, payment: Payment, failure_code: str, now: datetime) -> Payment:
+    """The provider declined: nothing was charged; what it was for can be paid again. After a success it says nothing."""
+    with transaction.atomic():
+        if payment.end(Payment.State.FAILED, now=now, failure_code=failure_code[:40]):
+            _record("payment.failed", payment, now=now, code=failure_code[:40])
+            settle.derive_for_targets(payment, now=now)
+    return payment
+
+
+def cancel_payment(*, payment: Payment, now: datetime, by: User | None = None) -> Payment:
+    """The attempt ended unpaid. Only for what can no longer be paid at the provider: see `pay.give_up_payment`."""
+    with transaction.atomic():
+        if payment.end(Payment.State.CANCELLED, now=now):
+            _record("payment.cancelled", payment, by=by, now=now)
+            settle.derive_for_targets(payment, now=now)
+    return payment
+
+
+# Transfers that staff book ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A transfer as the bank statement shows it."""
+
+    amount_minor: int
+    currency: str
+    received_on: date
+    payer_name: str
+
+
+def book_transfer(
+    *,
+    customer: Customer,
+    amount_minor: int,
+    received_on: date,
+    payer_name: str,
+    by: User,
+    now: datetime,
+    currency: str = "",
+    reference: str = "",
+    payment: Payment | None = None,
+    invoices: Sequence[Invoice] = (),
+    order: Order | None = None,
+    again: bool = False,
+) -> Payment:
+    """Finance books a transfer that arrived from `customer`. Opens a transaction; returns the payment it is kept on.
+
+    What it is for, in this order: the announced `payment`, the one whose structured `reference` the payer wrote (blanks
+    allowed), `invoices`, the `order`; none of them: the customer's credit. Full: the papers are paid. Too little: it is
+    kept on them, an order's request stays open until the rest arrives. Too much: the rest is the customer's credit and
+    goes on the review list. `currency` empty: that of what it is for, or the customer's.
+
+    Raises Forbidden without the finance role; Invalid for an amount, day, currency or reference that cannot be; Missing
+    when a paper is another customer's; Conflict when this announced payment, or the very same arrival, was booked
+    already (`again` says that it really came twice).
+    """
+    if by.staff_role not in FINANCE:
+        raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
+    _refuse_impossible_day(received_on, today(now, customer.seller.zone))
+    if payment is None and reference.strip():
+        payment = _payment_of(reference, customer)
+    elif payment is not None and payment.state not in Payment.UNDECIDED:
+        raise Conflict(_("This payment was booked or ended already. Nothing was booked."))
+    if payment is not None and (payment.provider != "bank_transfer" or payment.customer_id != customer.pk):
+        raise Missing(_("This customer announced no such transfer. Nothing was booked."))
+    with transaction.atomic():
+        targets = _locked_targets(payment) if payment else _chosen_targets(customer, invoices, order)
+        known = currency or (payment.currency if payment else _currency_of(targets) or customer.currency)
+        _refuse_no_money(amount_minor, known)
+        arrival = Arrival(amount_minor, known, received_on, one_line(payer_name)[:140])
+        _refuse_twice(customer, arrival, again=again)
+        booked = _book(customer, payment, arrival, by=by, now=now)
+        if payment is not None and booked.pk != payment.pk:
+            targets = [_copy_of(target, booked) for target in targets]
+        elif payment is None:
+            for target in targets:
+                target.payment = booked
+        for target in targets:
+            target.amount_minor = arrival.amount_minor
+            if target.pk is None:
+                target.save()
+        _record_arrival(booked, by=by, now=now)
+        _use(booked, targets, "", now=now)
+    return booked
+
+
+def _book(customer: Customer, payment: Payment | None, arrival: Arrival, *, by: User, now: datetime) -> Payment:
+    """The succeeded payment of an arrival: the announced one, or, when that has ended, another one beside it."""
+    received = {
+        "received_minor": arrival.amount_minor,
+        "received_currency": arrival.currency,
+        "received_on": arrival.received_on,
+        "payer_name": arrival.payer_name,
+    }
+    if payment is not None:
+        payment = _locked(payment)
+        if payment.state in Payment.UNDECIDED and payment.end(Payment.State.SUCCEEDED, now=now, **received):
+            return payment
+    booked = Payment(
+        customer=customer,
+        provider="bank_transfer",
+        amount_minor=arrival.amount_minor,
+        currency=arrival.currency,
+        state=Payment.State.SUCCEEDED,
+        reference=payment.reference if payment else "",
+        created_at=now,
+        created_by=by,
+        ended_at=now,
+        **received,
+    )
+    booked.idempotency_key = f"booked-{booked.pk}"
+    booked.save(force_insert=True)
+    return booked
+
+
+def _payment_of(reference: str, customer: Customer) -> Payment:
+    """The announced payment of a reference: the undecided one, else the latest."""
+    plain = "".join(reference.split()).upper()
+    found = list(Payment.objects.filter(reference=plain, provider="bank_transfer").order_by("-created_at"))
+    own = [payment for payment in found if payment.customer_id == customer.pk]
+    if not own:
+        raise Invalid(
+            _("No transfer of this customer was announced with the reference %(reference)s. Nothing was booked.")
+            % {"reference": plain[:40]}
+        )
+    return next((payment for payment in own if payment.state in Payment.UNDECIDED), own[0])
+
+
+def _chosen_targets(customer: Customer, invoices: Sequence[Invoice], order: Order | None) -> list[PaymentTarget]:
+    """Targets, not saved yet, for what staff say the money is for; rows locked."""
+    keys = [invoice.pk for invoice in invoices]
+    orders = {order.pk} if order else set()
+    orders |= set(Invoice.objects.filter(pk__in=keys, order__isnull=False).values_list("order_id", flat=True))
+    _lock_orders(orders)
+    found = lock_invoices(keys)
+    if len(found) != len(set(keys)) or any(
+        paper.customer_id != customer.pk
+        or paper.state != Invoice.State.ISSUED
+        or paper.kind == Invoice.Kind.CREDIT_NOTE
+        for paper in found
+    ):
+        raise Missing(_("One of these invoices is not an invoice of this customer. Nothing was booked."))
+    targets = [PaymentTarget(invoice=paper, open=False) for paper in sorted(found, key=lambda one: keys.index(one.pk))]
+    if order is None:
+        return targets
+    if order.customer_id != customer.pk:
+        raise Missing(_("This order is not an order of this customer. Nothing was booked."))
+    request = order.payment_requests.select_related("order").filter(state=PaymentRequest.State.OPEN).first()
+    if request is not None:
+        return [*targets, PaymentTarget(request=request, open=False)]
+    open_papers = Invoice.objects.open().filter(order=order).exclude(pk__in=keys).order_by("due_on", "pk")
+    return targets + [PaymentTarget(invoice=paper, open=False) for paper in open_papers]
+
+
+def _copy_of(target: PaymentTarget, payment: Payment) -> PaymentTarget:
+    return PaymentTarget(payment=payment, invoice=target.invoice, request=target.request, open=False)
+
+
+def _currency_of(targets: Iterable[PaymentTarget]) -> str:
+    """The one currency of the targets, empty for none; Invalid when there are two."""
+    papers = [target.invoice or target.request for target in targets]
+    currencies = {paper.currency for paper in papers if paper is not None}
+    if len(currencies) > 1:
+        raise Invalid(_("These papers are in different currencies. Book one transfer for each currency."))
+    return currencies.pop() if currencies else ""
+
+
+def _refuse_twice(customer: Customer, arrival: Arrival, *, again: bool) -> None:
+    """The same arrival booked twice, as by a second click, is refused unless staff say that it came twice."""
+    same = Payment.objects.filter(
+        customer=customer,
+        provider="bank_transfer",
+        state=Payment.State.SUCCEEDED,
+        received_minor=arrival.amount_minor,
+        received_currency=arrival.currency,
+        received_on=arrival.received_on,
+        payer_name=arrival.payer_name,
+    )
+    if not again and same.exists():
+        raise Conflict(
+            _("A transfer of this amount from this payer was booked for this day already. Nothing was booked again.")
+        )
+
+
+def _refuse_impossible_day(received_on: date, day: date) -> None:
+    if received_on > day:
+        raise Invalid(_("The day of arrival lies in the future. Nothing was booked."))
+    if day - received_on > OLDEST_ARRIVAL:
+        raise Invalid(_("The day of arrival lies more than ten years back. Nothing was booked."))
+
+
+def _refuse_no_money(amount_minor: int, currency: str) -> None:
+    """Raise Invalid unless this is an amount of money in a currency we know."""
+    exponent(currency)
+    if amount_minor <= 0:
+        raise Invalid(_("The amount must be above zero."))
+    within_limits(amount_minor)
+
+
+# Credit -----------------------------------------------------------------------------------------------------------------
+
+
+def allocate_credit(
+    *,
+    payment: Payment,
+    by: User,
+    now: datetime,
+    invoice: Invoice | None = None,
+    order: Order | None = None,
+    amount_minor: int | None = None,
+) -> int:
+    """Finance lets money that settles nothing yet settle an invoice, or an order's payment request. Opens a transaction.
+
+    As much as is due and left, or `amount_minor` of it. Returns what was used. Raises Forbidden without the finance role,
+    Missing for another customer's paper, Invalid for an amount that is not there, Conflict when nothing can be used.
+    """
+    if by.staff_role not in FINANCE:
+        raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
+    if (invoice is None) == (order is None):
+        raise Invalid(_("Choose the invoice or the order that this money is for."))
+    with transaction.atomic():
+        targets = _chosen_targets(payment.customer, [invoice] if invoice else [], order)
+        payment = _locked(payment)
+        left = payment.unallocated_minor
+        if amount_minor is not None and not 0 < amount_minor <= left:
+            raise Invalid(_("Choose an amount above zero and no more than is left. Nothing was assigned."))
+        refused = ""
+        for target in targets:
+            target.amount_minor = amount_minor or left
+            refused = _settle_target(payment, target, now=now) or refused
+        used = left - payment.unallocated_minor
+        if not used:
+            raise Conflict(
+                refused
+                or _("Nothing of this money could be used: it is of another currency, used up, or nothing is due.")
+            )
+        _record("payment.allocated", payment, by=by, now=now, amount_minor=used, currency=payment.received_currency)
+        if not payment.unallocated_minor:
+            payment.reviewed(now=now)
+    return used
+
+
+def review_payment(*, payment: Payment, by: User, now: datetime) -> None:
+    """Staff looked at money on the review list and leave it as it is. Opens a transaction; Conflict when there was none."""
+    with transaction.atomic():
+        if not payment.reviewed(now=now):
+            raise Conflict(_("This payment is not on the review list any more. Nothing was changed."))
+        _record("payment.reviewed", payment, by=by, now=now, visible=False)
+
+
+# Locks and events -------------------------------------------------------------------------------------------------------
+
+
+def _locked(payment: Payment) -> Payment:
+    """The payment's row, locked; always after its orders and invoices."""
+    return Payment.objects.select_for_update(of=("self",)).select_related("customer__seller").get(pk=payment.pk)
+
+
+def _locked_targets(payment: Payment) -> list[PaymentTarget]:
+    """What a payment is for, with orders and then invoices locked in the order of their keys."""
+    targets = list(payment.targets.order_by("pk"))
+    requests = {target.request_id for target in targets if target.request_id}
+    keys = [target.invoice_id for target in targets if target.invoice_id]
+    orders = set(PaymentRequest.objects.filter(pk__in=requests).values_list("order_id", flat=True))
+    orders |= set(Invoice.objects.filter(pk__in=keys, order__isnull=False).values_list("order_id", flat=True))
+    _lock_orders(orders)
+    lock_invoices(keys)
+    return list(payment.targets.select_related("request__order", "invoice__order").order_by("pk"))
+
+
+def _lock_orders(keys: Iterable[int]) -> None:
+    list(Order.objects.select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk").values_list("pk"))
+
+
+def lock_invoices(keys: Iterable[int]) -> list[Invoice]:
+    """Invoices by key, locked in the order of their keys."""
+    rows = Invoice.objects.select_for_update(of=("self",)).filter(pk__in=keys)
+    return list(rows.select_related("order", "customer").order_by("pk"))
+
+
+def _order(key: int) -> Order:
+    """An order with what confirming it reads."""
+    return Order.objects.select_related("seller", "customer", "version__quotation", "subscription").get(pk=key)
+
+
+def _record_arrival(payment: Payment, *, by: User | None, now: datetime) -> None:
+    _record(
+        "payment.succeeded",
+        payment,
+        by=by,
+        now=now,
+        amount_minor=payment.received_minor,
+        currency=payment.received_currency,
+    )
+
+
+def _record(
+    name: str, payment: Payment, *, now: datetime, by: User | None = None, visible: bool = True, **data: object
+) -> None:
+    """One event of a payment, by a person or by the provider."""
+    Event.record(
+        name,
+        payment,
+        now=now,
+        by=by,
+        customer=payment.customer,
+        actor_kind="" if by else Event.ActorKind.PROVIDER,
+        visible=visible,
+        **{"amount_minor": payment.amount_minor, "currency": payment.currency, "provider": payment.provider} | data,
+    )

@@ -1,0 +1,52 @@
+"""What the tables say is still to be done about money."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from portico.billing.actions import pay
+from portico.billing.models import Payment, PaymentRequest, ProviderEvent
+from portico.billing.providers.sandbox import gateway
+from portico.billing.webhooks import WAITING, work_on
+from portico.kit.jobs import sweep
+
+BATCH = 50
+ABANDONED_AFTER = timedelta(hours=24)
+
+
+@sweep(every=1)
+def sandbox_company(now: datetime) -> int:
+    """The sandbox goes about its business: late money arrives, and notices are posted over HTTP."""
+    if "sandbox" not in settings.PORTICO_PROVIDERS:
+        return 0
+    return gateway.pass_time(now) + gateway.deliver(now)
+
+
+@sweep(every=2)
+def provider_events(now: datetime) -> int:
+    """Notices that were stored and not worked on, or parked, and are due."""
+    due = ProviderEvent.objects.filter(state__in=WAITING, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+    return sum(work_on(event, now=now) for event in due[:BATCH])
+
+
+@sweep(every=5)
+def undecided_payments(now: datetime) -> int:
+    """The janitor: ask what has become of attempts that nobody told us about, at growing intervals.
+
+    A checkout that nobody finished within a day, or whose order was cancelled, is ended there instead.
+    """
+    rows = Payment.objects.undecided().filter(next_lookup_at__lte=now).select_related("customer__seller")
+    found = list(rows.order_by("next_lookup_at")[:BATCH])
+    for payment in found:
+        if _abandoned(payment, now):
+            pay.expire_payment(payment=payment, now=now)
+        else:
+            pay.lookup_payment(payment=payment, now=now)
+    return len(found)
+
+
+def _abandoned(payment: Payment, now: datetime) -> bool:
+    if payment.processing_at is not None:
+        return False
+    cancelled = payment.targets.filter(request__state=PaymentRequest.State.CANCELLED)
+    return payment.created_at <= now - ABANDONED_AFTER or cancelled.exists()
