@@ -141,6 +141,7 @@ TEMPLATES = [
             "context_processors": [
                 "django.contrib.messages.context_processors.messages",
                 "portico.accounts.context.seller",
+                "portico.billing.my.nav.nav",
             ],
         },
     },

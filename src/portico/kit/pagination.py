@@ -4,7 +4,7 @@ A page is found by the sort values of the row before it (keyset), not by countin
 whether there is a next page. The place is a signed cursor in `?after=` or `?before=`, bound to the order it was made for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -57,9 +57,17 @@ class Key:
         return further | Q(**{f"{self.field}__isnull": True}) if self.nullable and not backwards else further
 
 
-def paginate(rows: QuerySet[Any, Any], order: Sequence[str], params: QueryDict, *, size: int | None = None) -> Page:
+def paginate(
+    rows: QuerySet[Any, Any],
+    order: Sequence[str],
+    params: QueryDict,
+    *,
+    size: int | None = None,
+    read: Callable[[QuerySet[Any, Any]], list[dict[str, Any]]] = list,
+) -> Page:
     """The page of `rows` (a `.values(…)` query with every field of `order`) that `params` asks for.
 
+    `read` fetches the cut and sorted query, one dict a row, in its order: a list whose rows carry more gives its own.
     `order` is spelled as in `order_by` ("-issued_on", "-id") and must end with something unique. Raises Invalid for a cursor
     that is not ours or belongs to another order, and for a `size` beyond 1 to 100.
     """
@@ -73,11 +81,11 @@ def paginate(rows: QuerySet[Any, Any], order: Sequence[str], params: QueryDict, 
     found = rows.order_by(*(key.ordering(backwards) for key in keys))
     if place:
         found = found.filter(seek(keys, load(place, salt, len(keys)), backwards))
-    read = list(found[: limit + 1])
-    more, page = len(read) > limit, read[:limit]
+    fetched = read(found[: limit + 1])
+    more, page = len(fetched) > limit, fetched[:limit]
     if backwards:
         if not more and len(page) < limit:  # reached the start: show the first page whole
-            return paginate(rows, order, without_place(params), size=limit)
+            return paginate(rows, order, without_place(params), size=limit, read=read)
         page.reverse()
 
     def link(name: str, row: dict[str, Any]) -> str:

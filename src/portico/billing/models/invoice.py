@@ -31,6 +31,11 @@ def salted_hash(salt: str, content: Any) -> str:
     return hashlib.sha256(bytes.fromhex(salt) + canonical(content)).hexdigest()
 
 
+def overdue(payment_state: str, due_on: date | None, today: date) -> bool:
+    """Whether the due day has ended with something left to pay that is not on its way (DOMAIN 5)."""
+    return due_on is not None and payment_state in Invoice.PAYABLE and today > due_on
+
+
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
     """Invoices as a person may see them, and the lists staff and customers work from."""
 
@@ -41,6 +46,21 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
     def open(self) -> "InvoiceQuerySet":
         """Issued invoices on which something is left to pay."""
         return self.filter(state=Invoice.State.ISSUED, amount_due_minor__gt=0).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+
+    def of_status(self, status: str, today: date) -> "InvoiceQuerySet":
+        """Invoices of one status as `Invoice.status` tells it: overdue wins over not and partially paid.
+
+        `to_pay` is what can be paid now: not or partially paid, overdue or not.
+        """
+        rows = self.exclude(kind=Invoice.Kind.CREDIT_NOTE)
+        payable = rows.filter(payment_state__in=Invoice.PAYABLE, amount_due_minor__gt=0)
+        if status == "to_pay":
+            return payable
+        if status == "overdue":
+            return payable.filter(due_on__lt=today)
+        if status in Invoice.PAYABLE:
+            return rows.filter(payment_state=status).exclude(due_on__lt=today)
+        return rows.filter(payment_state=status)
 
 
 class Invoice(Totals):
@@ -80,6 +100,9 @@ class Invoice(Totals):
         PAID = "paid"
         CREDITED = "credited"
         DISPUTED = "disputed"
+
+    PAYABLE = (PaymentState.NOT_PAID, PaymentState.PARTIALLY_PAID)
+    """The states in which it can be paid, and over which overdue wins."""
 
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
@@ -163,8 +186,7 @@ class Invoice(Totals):
 
     def is_overdue(self, today: date) -> bool:
         """Whether the due day has ended with something left: a flag over not and partially paid (DOMAIN 5)."""
-        states = {self.PaymentState.NOT_PAID, self.PaymentState.PARTIALLY_PAID}
-        return self.due_on is not None and self.payment_state in states and today > self.due_on
+        return overdue(self.payment_state, self.due_on, today)
 
     def status(self, today: date) -> str:
         """The status on screen: overdue wins over not and partially paid."""

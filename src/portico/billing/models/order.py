@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership, Seller, User
@@ -24,6 +25,28 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def visible_to(self, membership: Membership) -> "OrderQuerySet":
         """Those of the member's customer."""
         return self.filter(customer_id=membership.customer_id)
+
+    def with_progress(self) -> "OrderQuerySet":
+        """Beside each order: how many lines it has, and how many are begun and finished, in delivery and invoicing."""
+        lines = OrderLine.objects.filter(order=OuterRef("pk"), kind=Line.Kind.LINE).order_by().values("order")
+
+        def count(condition: Q) -> Coalesce:
+            return Coalesce(Subquery(lines.filter(condition).annotate(n=Count("pk")).values("n")), 0)
+
+        return self.annotate(
+            lines_count=count(Q()),
+            lines_begun=count(~Q(delivered_quantity=0)),
+            lines_delivered=count(Q(delivered_quantity=F("quantity"))),
+            lines_billed=count(~Q(invoiced_quantity=0)),
+            lines_invoiced=count(Q(invoiced_quantity=F("quantity"))),
+        )
+
+
+def progress(lines: int, begun: int, finished: int) -> str:
+    """How far the lines of an order are delivered or invoiced: none, part or all."""
+    if lines and finished == lines:
+        return "all"
+    return "part" if begun else "none"
 
 
 class Order(Totals):

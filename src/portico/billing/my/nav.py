@@ -1,0 +1,114 @@
+"""What the frame shows on every page of a customer: how much is open. One query a page, and only where it is drawn."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Count, Exists, FilteredRelation, Min, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils import timezone
+
+from portico.accounts.access import MemberRequest
+from portico.accounts.models import Customer, Membership
+from portico.billing.models import Invoice, Quotation, QuotationVersion
+from portico.kit.listing import plain
+from portico.kit.periods import today
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a customer owes in one currency, minor units. `open` is what can be paid now; overdue is a part of it."""
+
+    currency: str
+    open_minor: int
+    open_count: int
+    overdue_minor: int
+    overdue_count: int
+    overdue_since: Any
+    """The oldest due date that has passed; None without one."""
+    in_payment_minor: int
+    disputed_minor: int
+
+
+class Nav:
+    """The counts of the frame and the balances behind them, read once when something first asks."""
+
+    def __init__(self, member: Membership) -> None:
+        self.member = member
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        """One row per currency in which something is unpaid, or one row without a currency; the counts stand on each."""
+        customer = self.member.customer
+        day = today(timezone.now(), customer.seller.zone)
+        to_decide = Quotation.objects.filter(
+            customer=customer, current__state__in=QuotationVersion.OPEN, current__valid_until__gte=day
+        )
+        others = Membership.objects.filter(user=self.member.user_id).exclude(pk=self.member.pk)
+        payable = Q(unpaid__payment_state__in=Invoice.PAYABLE)
+        late = payable & Q(unpaid__due_on__lt=day)
+        in_payment = Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
+        disputed = Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
+        due = "unpaid__amount_due_minor"
+        return plain(
+            Customer.objects.filter(pk=customer.pk)
+            .annotate(unpaid=FilteredRelation("invoices", condition=Q(invoices__amount_due_minor__gt=0)))
+            .order_by()
+            .values("unpaid__currency")
+            .annotate(
+                open_minor=Coalesce(Sum(due, filter=payable), 0),
+                open_count=Count("unpaid", filter=payable),
+                overdue_minor=Coalesce(Sum(due, filter=late), 0),
+                overdue_count=Count("unpaid", filter=late),
+                overdue_since=Min("unpaid__due_on", filter=late),
+                in_payment_minor=Coalesce(Sum(due, filter=in_payment), 0),
+                disputed_minor=Coalesce(Sum(due, filter=disputed), 0),
+                to_decide=Subquery(to_decide.order_by().values("customer").annotate(n=Count("pk")).values("n")),
+                several=Exists(others),
+            )
+            .order_by("unpaid__currency")
+        )
+
+    @property
+    def quotations(self) -> int:
+        """Quotations that wait for a decision."""
+        return int(self._rows[0]["to_decide"] or 0)
+
+    @property
+    def invoices(self) -> int:
+        """Invoices that can be paid now."""
+        return sum(row["open_count"] for row in self._rows)
+
+    @property
+    def several_customers(self) -> bool:
+        """Whether the person works for more than one company."""
+        return bool(self._rows[0]["several"])
+
+    @cached_property
+    def balances(self) -> list[Balance]:
+        """What is unpaid, per currency; the customer's own currency first."""
+        own = self.member.customer.currency
+        found = [
+            Balance(
+                currency=row["unpaid__currency"],
+                **{name: row[name] for name in Balance.__dataclass_fields__ if name != "currency"},
+            )
+            for row in self._rows
+            if row["unpaid__currency"]
+        ]
+        return sorted(found, key=lambda balance: (balance.currency != own, balance.currency))
+
+
+def nav_of(request: MemberRequest) -> Nav:
+    """The counts of this request, the same object for the view and for the frame."""
+    found: Nav | None = getattr(request, "nav", None)
+    if found is None:
+        found = Nav(request.member)
+        request.nav = found  # type: ignore[attr-defined]  # kept with the request so that it is read once
+    return found
+
+
+def nav(request: HttpRequest) -> dict[str, Nav | None]:
+    """Context processor: `nav` for a customer's person, else None."""
+    return {"nav": nav_of(request) if hasattr(request, "member") else None}  # type: ignore[arg-type]  # a member is there
