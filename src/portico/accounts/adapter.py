@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.core import context as request_context
 from django.conf import settings
-from django.http import HttpRequest
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -40,13 +40,17 @@ class Adapter(DefaultAccountAdapter):
         return reverse("staff:account.index" if getattr(request.user, "is_staff", False) else "my:account.index")
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Only paths of this portal, and never the other side of the desk."""
-        if not url or not url.startswith("/") or not url_has_allowed_host_and_scheme(url, allowed_hosts=None):
-            return False
-        user = getattr(request_context.request, "user", None)
-        if user is None or not user.is_authenticated:
-            return True
-        return not url.startswith("/my/" if user.is_staff else "/staff/")
+        """Only paths of this portal."""
+        return bool(url) and str(url).startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def post_login(
+        self, request: HttpRequest, user: AbstractBaseUser, *, redirect_url: str | None, **more: Any
+    ) -> HttpResponse:
+        """Go where the person wanted, but never to the other side of the desk, where there is nothing for it."""
+        other_side = "/my/" if getattr(user, "is_staff", False) else "/staff/"
+        if redirect_url and redirect_url.startswith(other_side):
+            redirect_url = home_of(user)
+        return super().post_login(request, user, redirect_url=redirect_url, **more)
 
     def add_message(
         self,

@@ -80,9 +80,13 @@ def timeline(document: Document, *, staff: bool, seller_name: str, everything: b
     """What a customer, or with `staff` the seller's people, may see of `document`."""
     limit = 10_000 if everything else LATEST
     said = list(messages_on(document, staff=staff)[: limit + 1])
-    happened = list(events_of(document, staff=staff)[: limit + 1])
+    payments = payments_for(document)
+    happened = list(events_of(document, payments, staff=staff)[: limit + 1])
     requests = requests_of(happened)
-    entries = [of_event(event, document, requests, seller_name) for event in reversed(happened[:limit])]
+    entries = [
+        of_event(event, document, payments.get(event.object_id, {}), requests, seller_name)
+        for event in reversed(happened[:limit])
+    ]
     entries += [of_message(message, seller_name) for message in reversed(said[:limit])]
     entries.sort(key=lambda entry: entry.at)  # stable: of the same moment, what happened stands before what was said
     return Timeline(entries, has_earlier=len(said) > limit or len(happened) > limit)
@@ -124,32 +128,28 @@ def name_of(person: User | None, *, from_staff: bool, seller_name: str) -> tuple
 # What happened ---------------------------------------------------------------------------------------------------------
 
 
-def events_of(document: Document, *, staff: bool) -> QuerySet[Event]:
+def events_of(document: Document, payments: Iterable[str], *, staff: bool) -> QuerySet[Event]:
     """What happened to a document and to the papers and payments that belong to it, latest first."""
-    rows = Event.objects.filter(related_to(document), customer_id=document.customer_id)
+    rows = Event.objects.filter(related_to(document, payments), customer_id=document.customer_id)
     if not staff:
         rows = rows.filter(visible=True, name__in=SENTENCES)
     return rows.select_related("actor").order_by("-at", "-id")
 
 
-def related_to(document: Document) -> Q:
+def related_to(document: Document, payments: Iterable[str]) -> Q:
     """The events of a document: its own, those of an order's or invoice's papers, and those of the payments for them."""
-    noun = str(document._meta.model_name)
-    own = Q(noun=noun, object_id=str(document.pk))
+    own = Q(noun=str(document._meta.model_name), object_id=str(document.pk))
     if isinstance(document, Order):
-        papers = Q(noun__in=["invoice", "credit_note"], object_id__in=keys(Invoice.objects.filter(order=document)))
-        paid = payments_for(
-            Q(targets__request__order=document)
-            | Q(targets__invoice__order=document)
-            | Q(allocations__request__order=document)
-            | Q(allocations__invoice__order=document)
-        )
-        return own | papers | paid
-    if isinstance(document, Invoice):
-        papers = Q(noun__in=["invoice", "credit_note"], object_id__in=keys(Invoice.objects.filter(refers_to=document)))
-        itself = Q(noun="credit_note", object_id=str(document.pk))
-        return own | itself | papers | payments_for(Q(targets__invoice=document) | Q(allocations__invoice=document))
-    return own
+        papers = keys(Invoice.objects.filter(order=document))
+    elif isinstance(document, Invoice):
+        papers = keys(Invoice.objects.filter(Q(pk=document.pk) | Q(refers_to=document)))
+    else:
+        return own
+    return (
+        own
+        | Q(noun__in=["invoice", "credit_note"], object_id__in=papers)
+        | Q(noun="payment", object_id__in=list(payments))
+    )
 
 
 def keys(rows: QuerySet[Invoice]) -> QuerySet[Any, Any]:
@@ -158,14 +158,27 @@ def keys(rows: QuerySet[Invoice]) -> QuerySet[Any, Any]:
     return found
 
 
-def payments_for(condition: Q) -> Q:
-    """The events of the payments that meet a condition. Their keys are read first: a UUID is written differently as text."""
-    found = Payment.objects.filter(condition).order_by().values_list("pk", flat=True).distinct()
-    return Q(noun="payment", object_id__in=[str(pk) for pk in found])
+def payments_for(document: Document) -> dict[str, dict[str, Any]]:
+    """The payments for an order or invoice by their key, with the amount that their events leave out."""
+    if isinstance(document, Order):
+        condition = (
+            Q(targets__request__order=document)
+            | Q(targets__invoice__order=document)
+            | Q(allocations__request__order=document)
+            | Q(allocations__invoice__order=document)
+        )
+    elif isinstance(document, Invoice):
+        condition = Q(targets__invoice=document) | Q(allocations__invoice=document)
+    else:
+        return {}
+    rows = Payment.objects.filter(condition).order_by().values("pk", "amount_minor", "currency").distinct()
+    return {str(row["pk"]): {"amount_minor": row["amount_minor"], "currency": row["currency"]} for row in rows}
 
 
-def of_event(event: Event, document: Document, requests: dict[int, "Asked"], seller_name: str) -> Entry:
-    """An event as an entry with its sentence."""
+def of_event(
+    event: Event, document: Document, about: dict[str, Any], requests: dict[int, "Asked"], seller_name: str
+) -> Entry:
+    """An event as an entry with its sentence; `about` is what is known of its thing beside the event's own data."""
     language = translation.get_language() or "en"
     from_staff = event.actor_kind == Event.ActorKind.STAFF
     by_person = event.actor_kind in {Event.ActorKind.STAFF, Event.ActorKind.MEMBER}
@@ -181,7 +194,7 @@ def of_event(event: Event, document: Document, requests: dict[int, "Asked"], sel
         who=who,
         initials=initials,
         from_staff=from_staff,
-        sentence=read_out(event.name, event.data, who=who, money=money),
+        sentence=read_out(event.name, about | event.data, who=who, money=money),
         icon=SENTENCES.get(event.name, Sentence("")).icon,
         internal=not event.visible,
         body=asked.message or comment_of(event, document),

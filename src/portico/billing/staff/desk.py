@@ -73,7 +73,7 @@ def chosen_status(params: Mapping[str, str], statuses: Mapping[str, str | Promis
 
 
 def listing(
-    rows: QuerySet[Any, dict[str, Any]],
+    rows: QuerySet[Any, Any],
     params: QueryDict,
     *,
     q: str,
