@@ -8,18 +8,17 @@ A pay page in short:
 
     due = pay.due_of_order(order)                      # or pay.due_of_invoices(customer, invoices); raises Conflict
     pay.offered_for(customer.seller, due[0].currency)  # the ways to pay
-    payment = pay.start_payment(by=request.member, provider=…, order=order, seen_due_minor=…, return_path=…, now=now)
+    payment = pay.start_payment(by=request.member, provider=…, order=order, seen_due_minor=…, now=now)
     redirect(payment.checkout_url)                     # or, where that is empty, show pay.instructions_for(payment)
 
-On the way back (`?payment=<id>`), `pay.lookup_payment(payment=…, now=now)` asks the provider at once, so that the payer
-need not wait for the notice.
+The payer comes back to `/my/payments/<id>/`. A POST there may call `pay.lookup_payment(payment=…, now=now)`, which asks the
+provider at once, so that the payer need not wait for the notice.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -177,13 +176,13 @@ def start_payment(
     invoices: Sequence[Invoice] = (),
     amount_minor: int | None = None,
     seen_due_minor: int | None = None,
-    return_path: str = "/my/",
+    return_path: str = "",
     now: datetime,
 ) -> Payment:
     """Begin to pay what an order asks, or invoices of one currency. Opens and commits transactions of its own.
 
     What is due is read from the database alone. `seen_due_minor` is the sum that the page showed: another sum is refused.
-    `amount_minor` pays a part of a single invoice. `return_path` is where the payer comes back to, with `?payment=<id>`.
+    `amount_minor` pays a part of a single invoice. The payer comes back to the payment's own page, or to `return_path`.
     An undecided attempt for the same papers is ended at its provider first; a transfer that was announced for exactly
     the same is given back as it is.
 
@@ -362,7 +361,7 @@ def _ask_to_begin(
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         description=numbers[:200],
-        return_url=f"{settings.PORTICO_BASE_URL}{return_path}?{urlencode({'payment': str(payment.pk)})}",
+        return_url=settings.PORTICO_BASE_URL + (return_path or f"/my/payments/{payment.pk}/"),
         language=by.user.language,
         payee=payee_of(by.customer.seller),
     )
