@@ -50,7 +50,8 @@ class Adapter(DefaultAccountAdapter):
         other_side = "/my/" if getattr(user, "is_staff", False) else "/staff/"
         if redirect_url and redirect_url.startswith(other_side):
             redirect_url = home_of(user)
-        return super().post_login(request, user, redirect_url=redirect_url, **more)
+        response: HttpResponse = super().post_login(request, user, redirect_url=redirect_url, **more)
+        return response
 
     def add_message(
         self,

@@ -6,14 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import CharField, Q, QuerySet
+from django.db.models import CharField, Prefetch, Q, QuerySet
 from django.db.models.functions import Cast
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, User
 from portico.billing.models import ChangeRequest, ChangeWish, Invoice, Order, Payment, Quotation, QuotationVersion
-from portico.conversation.models import Document, Message
+from portico.conversation.models import Attachment, Document, Message
 from portico.conversation.sentences import SENTENCES, Sentence, read_out
 from portico.kit import formats
 
@@ -100,7 +100,8 @@ def messages_on(document: Document, *, staff: bool) -> QuerySet[Message]:
     rows = Message.objects.filter(**{f"thread__{document._meta.model_name}": document})
     if not staff:
         rows = rows.filter(internal=False)
-    return rows.select_related("author").prefetch_related("attachments__file").order_by("-at", "-id")
+    with_files = Prefetch("attachments", Attachment.objects.select_related("file"))
+    return rows.select_related("author").prefetch_related(with_files).order_by("-at", "-id")
 
 
 def of_message(message: Message, seller_name: str) -> Entry:

@@ -216,9 +216,10 @@ def test_a_thread_costs_few_statements_however_long(
             quotation=world.quotation(TITLE), by=world.member(world.camille), version=2, message=f"Wish {n}",
             wishes={4: ("quantity", Decimal(n + 1), "")}, now=world.now,
         )  # fmt: skip
-    client = client_for(world.camille)
+    client, where = client_for(world.camille), address(world)
+    client.post(where, {"body": "See", "files": SimpleUploadedFile("a.txt", b"words")})
     with django_assert_max_num_queries(8):
-        client.get(address(world))
+        client.get(where)
 
 
 def test_a_thread_without_a_word_says_so(world: World, client_for: Callable[..., Client]) -> None:
