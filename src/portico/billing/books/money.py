@@ -1,0 +1,238 @@
+"""Money: what arrived, what it settles, and what is still due."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Count, F, Q, Sum
+
+from portico.billing.books.papers import BATCH, batches
+from portico.billing.books.violation import Violation
+from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget, ProviderEvent
+from portico.billing.providers.sandbox.models import Checkout
+
+States = Invoice.PaymentState
+
+
+# Invoices --------------------------------------------------------------------------------------------------------------
+
+
+def check_invoices() -> Iterator[Violation]:
+    """Amount due and payment state are what allocations and open attempts say, and nothing is settled twice."""
+    fields = "id number kind total_minor amount_due_minor payment_state paid_at disputed_at".split()
+    rows = Invoice.objects.filter(state=Invoice.State.ISSUED).order_by("id").values(*fields)
+    for batch in batches(rows):
+        keys = [row["id"] for row in batch]
+        settled: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        allocated = Allocation.objects.filter(invoice__in=keys).values("invoice", "credit_note", "amount_minor")
+        for one in allocated:
+            settled[one["invoice"] or 0][1 if one["credit_note"] else 0] += one["amount_minor"]
+        on_its_way = set(
+            PaymentTarget.objects.filter(invoice__in=keys, open=True, payment__processing_at__isnull=False).values_list(
+                "invoice", flat=True
+            )
+        )
+        for row in batch:
+            paid, credited = settled[row["id"]]
+            yield from _check_invoice(row, paid, credited, on_its_way=row["id"] in on_its_way)
+
+
+def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way: bool) -> Iterator[Violation]:
+    name = str(row["number"])
+    if row["kind"] == Invoice.Kind.CREDIT_NOTE:
+        if row["amount_due_minor"] or paid or credited:
+            yield Violation(name, "a credit note owes nothing", f"{row['amount_due_minor']} stands as due")
+        return
+    due = max(row["total_minor"], 0) - paid - credited
+    if due < 0:
+        yield Violation(name, "settled at most once", f"{paid + credited} settles a total of {row['total_minor']}")
+    if row["amount_due_minor"] != due:
+        yield Violation(
+            name, "amount due derives from allocations", f"{row['amount_due_minor']} stands there, not {due}"
+        )
+    expected = expected_state(due, paid, credited, disputed=row["disputed_at"] is not None, on_its_way=on_its_way)
+    if row["payment_state"] != expected:
+        yield Violation(
+            name, "payment state derives from allocations", f"{row['payment_state']} stands there, not {expected}"
+        )
+    if (row["paid_at"] is None) != (due > 0):
+        yield Violation(
+            name, "paid when nothing is due", f"{due} is due and it says paid: {row['paid_at'] is not None}"
+        )
+
+
+def expected_state(due: int, paid: int, credited: int, *, disputed: bool, on_its_way: bool) -> str:
+    """The payment state by DOMAIN 5, told anew."""
+    if due <= 0:
+        return States.CREDITED if credited and not paid else States.PAID
+    if disputed:
+        return States.DISPUTED
+    if on_its_way:
+        return States.IN_PAYMENT
+    return States.PARTIALLY_PAID if paid or credited else States.NOT_PAID
+
+
+# Payments --------------------------------------------------------------------------------------------------------------
+
+
+def name_of(payment: Any) -> str:
+    """How a payment is named in a report."""
+    return f"payment {payment}"
+
+
+def check_payments() -> Iterator[Violation]:
+    """No payment settles more than arrived, and no credit note more than its total."""
+    used = (
+        Payment.objects.order_by().annotate(used=Sum("allocations__amount_minor")).filter(used__gt=F("received_minor"))
+    )
+    for key, amount, received in used.values_list("pk", "used", "received_minor").iterator():
+        yield Violation(name_of(key), "no more is used than arrived", f"{amount} is used of {received}")
+    wrong = Payment.objects.filter(
+        (Q(state=Payment.State.SUCCEEDED) & (Q(received_minor__lte=0) | Q(received_currency="")))
+        | (~Q(state=Payment.State.SUCCEEDED) & Q(received_minor__gt=0))
+        | (Q(state__in=Payment.UNDECIDED) & Q(ended_at__isnull=False))
+        | (~Q(state__in=Payment.UNDECIDED) & Q(ended_at__isnull=True))
+    )
+    for key, state in wrong.values_list("pk", "state").iterator():
+        yield Violation(name_of(key), "state fits what arrived", f"it is {state}, which its amounts or times deny")
+    spent = (
+        Invoice.objects.filter(kind=Invoice.Kind.CREDIT_NOTE)
+        .order_by()
+        .annotate(used=Sum("spent_on__amount_minor"))
+        .filter(used__gt=F("total_minor"))
+    )
+    for number, amount, total in spent.values_list("number", "used", "total_minor").iterator():
+        yield Violation(str(number), "no more is used than was credited", f"{amount} is used of {total}")
+
+
+def check_allocations() -> Iterator[Violation]:
+    """Money and credit settle papers of their own customer and currency."""
+    rows = Allocation.objects.select_related(None)
+    wrong = (
+        rows.filter(payment__isnull=False, invoice__isnull=False).exclude(
+            payment__customer=F("invoice__customer"), payment__received_currency=F("invoice__currency")
+        )
+        | rows.filter(payment__isnull=False, request__isnull=False).exclude(
+            payment__customer=F("request__order__customer"), payment__received_currency=F("request__currency")
+        )
+        | rows.filter(credit_note__isnull=False).exclude(
+            credit_note__customer=F("invoice__customer"), credit_note__currency=F("invoice__currency")
+        )
+    )
+    fields = ("invoice__number", "request__order__number", "payment", "credit_note__number", "amount_minor")
+    for invoice, order, payment, note, amount in wrong.distinct().values_list(*fields).iterator():
+        source = note or name_of(payment)
+        yield Violation(
+            invoice or order or source,
+            "settled by its own customer's money",
+            f"{amount} of {source} does not belong here",
+        )
+
+
+def check_targets() -> Iterator[Violation]:
+    """An undecided attempt holds its papers, an ended one holds none, and no paper is held by two."""
+    wrong = PaymentTarget.objects.filter(
+        Q(open=True) & ~Q(payment__state__in=Payment.UNDECIDED) | Q(open=False, payment__state__in=Payment.UNDECIDED)
+    )
+    for key, is_open in wrong.values_list("payment", "open").distinct().iterator():
+        said = "it has ended and still holds" if is_open else "it is undecided and does not hold"
+        yield Violation(name_of(key), "an undecided attempt holds its papers", f"{said} what it is for")
+    for field, number in (("invoice", "invoice__number"), ("request", "request__order__number")):
+        held = PaymentTarget.objects.filter(open=True, **{f"{field}__isnull": False}).order_by()
+        twice = held.values(field, number).annotate(n=Count("pk")).filter(n__gt=1)
+        for row in twice:
+            yield Violation(
+                str(row[number]), "one undecided attempt for a paper", f"{row['n']} attempts could be paid at once"
+            )
+
+
+# Payment requests ------------------------------------------------------------------------------------------------------
+
+
+def check_requests() -> Iterator[Violation]:
+    """Open: less than asked has arrived. Settled: exactly that, and it paid the invoice issued for it. Cancelled: nothing."""
+    state = PaymentRequest.State
+    fields = "id order__number order__state order_id state kind amount_minor currency order__currency".split()
+    rows = PaymentRequest.objects.order_by("id").values(*fields)
+    for batch in batches(rows):
+        found: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
+        papers: dict[int, tuple[int | None, int, str]] = {}
+        allocated = Allocation.objects.filter(request__in=[row["id"] for row in batch]).values_list(
+            "request", "amount_minor", "invoice", "invoice__order", "invoice__total_minor", "invoice__kind"
+        )
+        for request, amount, invoice, order, total, kind in allocated:
+            found[request or 0].append((amount, invoice))
+            if invoice is not None:
+                papers[invoice] = (order, total or 0, kind or "")
+        for row in batch:
+            arrived = sum(amount for amount, _invoice in found[row["id"]])
+            invoices = {invoice for _amount, invoice in found[row["id"]]}
+            name, asked = str(row["order__number"]), row["amount_minor"]
+            if row["currency"] != row["order__currency"]:
+                yield Violation(name, "a payment request is in its order's currency", f"it asks {row['currency']}")
+            if row["state"] == state.OPEN and (arrived >= asked or invoices - {None}):
+                yield Violation(
+                    name, "a payment request is settled when all has arrived", f"{arrived} of {asked} arrived"
+                )
+            if row["state"] == state.OPEN and row["order__state"] != "awaiting_payment":
+                yield Violation(name, "only a waiting order asks for payment", f"the order is {row['order__state']}")
+            if row["state"] == state.CANCELLED and arrived:
+                yield Violation(name, "a cancelled payment request holds no money", f"it holds {arrived}")
+            if row["state"] == state.SETTLED:
+                kind = Invoice.Kind.DEPOSIT if row["kind"] == PaymentRequest.Kind.DEPOSIT else Invoice.Kind.INVOICE
+                fits = len(invoices) == 1 and None not in invoices
+                if arrived != asked or not fits or papers[next(iter(invoices)) or 0] != (row["order_id"], asked, kind):
+                    yield Violation(
+                        name,
+                        "a settled payment request paid its invoice",
+                        f"{arrived} of {asked} arrived, for {len(invoices)} invoices",
+                    )
+
+
+# The sandbox company's ledger ------------------------------------------------------------------------------------------
+
+
+def check_sandbox_ledger() -> Iterator[Violation]:
+    """What we booked is what the company took; what it took and has not been able to tell us yet is on its way."""
+    booked = {
+        reference: (key, received, currency)
+        for key, reference, received, currency in Payment.objects.filter(
+            provider="sandbox", state=Payment.State.SUCCEEDED
+        ).values_list("pk", "provider_reference", "received_minor", "received_currency")
+    }
+    taken = Checkout.objects.filter(state=Checkout.State.SUCCEEDED)
+    fields = ("reference", "merchant_reference", "taken_minor", "taken_currency")
+    for reference, merchant_reference, amount, currency in taken.values_list(*fields).iterator(chunk_size=BATCH):
+        key, received, in_currency = booked.pop(reference, (None, 0, ""))
+        if key is None:
+            if not _on_its_way(reference, merchant_reference):
+                yield Violation(
+                    name_of(merchant_reference),
+                    "what the provider took is booked",
+                    f"{amount} {currency} was never booked",
+                )
+        elif (received, in_currency) != (amount, currency):
+            yield Violation(
+                name_of(key),
+                "what the provider took is booked",
+                f"{received} {in_currency} is booked, {amount} {currency} was taken",
+            )
+    for reference, (key, received, currency) in booked.items():
+        yield Violation(
+            name_of(key),
+            "what is booked was taken",
+            f"the provider did not take {received} {currency} for {reference!r}",
+        )
+
+
+def _on_its_way(reference: str, merchant_reference: str) -> bool:
+    """Whether a notice still waits, there or here, or the janitor will ask."""
+    waiting = Checkout.objects.filter(reference=reference, deliveries__next_attempt_at__isnull=False)
+    stored = ProviderEvent.objects.filter(
+        provider="sandbox", state__in=["stored", "parked"], payload__checkout__id=reference
+    )
+    asked = Payment.objects.undecided().filter(provider="sandbox", provider_reference=reference)
+    nameless = Payment.objects.undecided().filter(
+        provider="sandbox", provider_reference="", idempotency_key=f"portico-{merchant_reference}"
+    )
+    return waiting.exists() or stored.exists() or asked.exists() or nameless.exists()
