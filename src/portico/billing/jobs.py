@@ -4,10 +4,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from portico.billing.actions import pay
+from portico.billing.actions import notices, pay
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
-from portico.billing.webhooks import WAITING, work_on
 from portico.kit.jobs import sweep
 
 BATCH = 50
@@ -25,8 +24,10 @@ def sandbox_company(now: datetime) -> int:
 @sweep(every=2)
 def provider_events(now: datetime) -> int:
     """Notices that were stored and not worked on, or parked, and are due."""
-    due = ProviderEvent.objects.filter(state__in=WAITING, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
-    return sum(work_on(event, now=now) for event in due[:BATCH])
+    due = ProviderEvent.objects.filter(state__in=notices.WAITING, next_attempt_at__lte=now).order_by(
+        "next_attempt_at", "pk"
+    )
+    return sum(notices.work_on(event, now=now) for event in due[:BATCH])
 
 
 @sweep(every=5)
