@@ -32,6 +32,12 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "all": ("ok", "circle-check", _("Fully invoiced")),
         "cancelled": ("", "ban", _("Cancelled")),
     },
+    "settlement": {
+        "awaiting": ("warn", "clock", _("Awaiting payment")),
+        "due": ("", "circle", _("To pay")),
+        "paid": ("ok", "circle-check", _("Paid")),
+        "none": ("", "circle-dashed", _("Nothing due")),
+    },
     "invoice": {
         "not_paid": ("", "circle", _("Not paid")),
         "in_payment": ("accent", "clock", _("In payment")),

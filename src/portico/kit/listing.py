@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -60,6 +61,17 @@ class Listing:
     def caption(self) -> str | Promise:
         """How the rows are sorted, in words."""
         return self.sorts[self.sort].label
+
+    def link(self, **changes: str) -> str:
+        """The address of this list with some of q, status, sort, size changed, at its first page."""
+        asked = {"q": self.q, "status": self.status, "sort": self.asked_sort, "size": self.size} | changes
+        return f"?{urlencode({name: value for name, value in asked.items() if value})}"
+
+    def head(self, down: str, up: str) -> tuple[str, str]:
+        """The heading of a column that sorts by `down` or `up`: its `aria-sort` word and the address of its link."""
+        if self.sort == down:
+            return "descending", self.link(sort=up)
+        return "ascending" if self.sort == up else "", self.link(sort=down)
 
     @property
     def is_filtered(self) -> bool:

@@ -7,8 +7,9 @@ const ready = (root) => {
     control.addEventListener('change', () => control.form.requestSubmit());
   });
 
-  /* A button that only serves pages without scripts. */
+  /* What only serves pages without scripts, and what only they do without. */
   all('[data-without-script]', root).forEach((element) => { element.hidden = true; });
+  all('[data-with-script]', root).forEach((element) => { element.hidden = false; });
 
   /* The bar that sums the selected invoices: whole minor units, formatted by the browser in the page's language. */
   all('[data-pay]', root).forEach((form) => {

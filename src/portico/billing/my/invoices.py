@@ -1,0 +1,218 @@
+"""The customer's invoices: looked up, read, paid one by one or together, kept as a file."""
+
+from datetime import date
+from typing import Any
+
+from django.db.models import OuterRef, Subquery
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portico.accounts.access import MemberRequest, member
+from portico.billing.documents import build
+from portico.billing.documents.issued import issued_pdf
+from portico.billing.models import Allocation, Invoice
+from portico.billing.models.invoice import overdue
+from portico.billing.my import paying
+from portico.billing.my.lists import matching, pdf_answer
+from portico.billing.my.nav import nav_of
+from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
+from portico.kit.money import exponent
+from portico.kit.periods import today
+
+STATUSES = {
+    "to_pay": lazy("To pay"),
+    "overdue": lazy("Overdue"),
+    "not_paid": lazy("Not paid"),
+    "partially_paid": lazy("Partially paid"),
+    "in_payment": lazy("In payment"),
+    "paid": lazy("Paid"),
+    "credited": lazy("Credited"),
+    "disputed": lazy("Disputed"),
+}
+SORTS = {
+    "newest": Sort(lazy("Newest first"), ["-id"]),
+    "oldest": Sort(lazy("Oldest first"), ["id"]),
+    "due": Sort(lazy("Due date, soonest first"), ["due_on", "id"]),
+    "-due": Sort(lazy("Due date, latest first"), ["-due_on", "-id"]),
+    "total": Sort(lazy("Total, highest first"), ["-total_minor", "-id"]),
+    "-total": Sort(lazy("Total, lowest first"), ["total_minor", "id"]),
+    "amount_due": Sort(lazy("Amount Due, highest first"), ["-amount_due_minor", "-id"]),
+    "-amount_due": Sort(lazy("Amount Due, lowest first"), ["amount_due_minor", "id"]),
+}
+SOON_DAYS = 7
+MOST_TOGETHER = 100
+"""So many invoices are paid in one go at most: a page of the list."""
+
+
+# The list --------------------------------------------------------------------------------------------------------------
+
+
+@member()
+@require_safe
+def index(request: MemberRequest) -> HttpResponse:
+    """All invoices of the customer; the status stands just before Amount Due."""
+    q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
+    day = today(timezone.now(), request.member.customer.seller.zone)
+    rows = Invoice.objects.visible_to(request.member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    if q:
+        rows = rows.filter(matching(request, q, ("number", "title", "po_number"), ("total_minor", "amount_due_minor")))
+    if status:
+        rows = rows.of_status(status, day)
+    credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
+    found = listing(
+        rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
+            "id", "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
+            "payment_state", "credit_note",
+        ),
+        request.GET,
+        q=q, status=status, statuses=STATUSES, sorts=SORTS,
+    )  # fmt: skip
+    for row in found.rows:
+        complete(row, day)
+    payable = [row for row in found.rows if row["is_payable"]]
+    context = {
+        "list": found,
+        "today": day,
+        "soon_days": SOON_DAYS,
+        "balances": nav_of(request).balances,
+        "pick": bool(payable) and request.member.may_pay and len({row["currency"] for row in payable}) == 1,
+        "currency": payable[0]["currency"] if payable else "",
+        "exponent": exponent(payable[0]["currency"]) if payable else 0,
+    }
+    return render(request, "billing/my/invoices/index.html", context)
+
+
+def complete(row: dict[str, Any], day: date) -> None:
+    """Add what follows from a row's values: its status, whether it is late and by how much, whether it can be paid."""
+    row["is_overdue"] = overdue(row["payment_state"], row["due_on"], day)
+    row["status"] = "overdue" if row["is_overdue"] else row["payment_state"]
+    row["is_payable"] = bool(row["amount_due_minor"]) and row["payment_state"] in Invoice.PAYABLE
+    row["days_left"] = (row["due_on"] - day).days if row["due_on"] else None
+
+
+# The invoice -----------------------------------------------------------------------------------------------------------
+
+
+def find(request: MemberRequest, number: str) -> Invoice:
+    """The invoice of this number; Missing for a foreign one, a draft, a credit note and for none alike."""
+    found = (
+        Invoice.objects.visible_to(request.member)
+        .exclude(kind=Invoice.Kind.CREDIT_NOTE)
+        .select_related("order", "pdf", "period__subscription__database")
+        .filter(number=number)
+        .first()
+    )
+    if found is None:
+        raise Missing(_("There is no invoice of this number."))
+    found.customer, found.seller = request.member.customer, request.member.customer.seller
+    return found
+
+
+@member()
+@require_safe
+def detail(request: MemberRequest, number: str) -> HttpResponse:
+    """The invoice from its frozen copy; beside it what is due, the payments and credit notes that settle it."""
+    invoice = find(request, number)
+    day = today(timezone.now(), invoice.seller.zone)
+    settled = list(Allocation.objects.filter(invoice=invoice).select_related("payment", "credit_note").order_by("at"))
+    notes = invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id")
+    payable = bool(invoice.amount_due_minor) and invoice.payment_state in Invoice.PAYABLE
+    context = {
+        "invoice": invoice,
+        "sheet": build.invoice_sheet(invoice, live=True, reference=str(invoice.number) if payable else ""),
+        "status": invoice.status(day),
+        "is_overdue": invoice.is_overdue(day),
+        "is_payable": payable,
+        "days_left": (invoice.due_on - day).days if invoice.due_on else 0,
+        "soon_days": SOON_DAYS,
+        "settled": settled,
+        "label_of": paying.label_of,
+        "settled_minor": sum(allocation.amount_minor for allocation in settled),
+        "credit_notes": list(notes.values("number", "issued_on", "total_minor", "currency", "reason")),
+        "attempts": paying.attempts([invoice.pk], []),
+        "zone": invoice.seller.zone,
+    }
+    return render(request, "billing/my/invoices/detail.html", context)
+
+
+@member()
+@require_safe
+def pdf(request: MemberRequest, number: str) -> HttpResponse:
+    """The issued file: always the same bytes."""
+    invoice = find(request, number)
+    return pdf_answer(request, issued_pdf(invoice), f"{invoice.number}.pdf")
+
+
+# Paying ----------------------------------------------------------------------------------------------------------------
+
+
+@member("billing")
+@require_http_methods(["GET", "HEAD", "POST"])
+def pay(request: MemberRequest, number: str = "") -> HttpResponse:
+    """Pay one invoice, or those chosen in the list (`?number=…&number=…`) in one go."""
+    invoices = [find(request, number)] if number else chosen(request)
+    for invoice in invoices:
+        refuse_unpayable(invoice)
+    currency = paying.same_currency(invoices)
+    bill = paying.Bill(
+        title=(
+            _("Invoice %(number)s") % {"number": invoices[0].number}
+            if len(invoices) == 1
+            else _("%(count)d invoices") % {"count": len(invoices)}
+        ),
+        back=reverse("my:invoices.detail", args=[number]) if number else reverse("my:invoices.index"),
+        rows=[(str(invoice.number), invoice.title, invoice.amount_due_minor) for invoice in invoices],
+        amount_minor=sum(invoice.amount_due_minor for invoice in invoices),
+        currency=currency,
+        invoices=invoices,
+    )
+    return paying.answer(request, bill, "billing/my/invoices/pay.html")
+
+
+def chosen(request: MemberRequest) -> list[Invoice]:
+    """The invoices that were selected in the list, oldest first; Missing when one of them is not the customer's."""
+    sent = request.POST if request.method == "POST" else request.GET
+    numbers = list(dict.fromkeys(sent.getlist("number")))
+    if not 1 <= len(numbers) <= MOST_TOGETHER:
+        raise Invalid(
+            _("Select the invoices that you want to pay, at most %(most)d. Nothing was charged.")
+            % {"most": MOST_TOGETHER}
+        )
+    rows = Invoice.objects.visible_to(request.member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    found = list(rows.filter(number__in=numbers).order_by("id"))
+    if len(found) != len(numbers):
+        raise Missing(_("One of the selected invoices cannot be found. Nothing was charged."))
+    return found
+
+
+def refuse_unpayable(invoice: Invoice) -> None:
+    """Conflict with the reason when nothing can be paid on this invoice now."""
+    number = {"number": invoice.number}
+    states = Invoice.PaymentState
+    if invoice.payment_state == states.PAID:
+        raise Conflict(_("Invoice %(number)s is already paid. Nothing was charged.") % number)
+    if invoice.payment_state == states.CREDITED:
+        raise Conflict(_("Invoice %(number)s was credited: there is nothing to pay. Nothing was charged.") % number)
+    if invoice.payment_state == states.IN_PAYMENT:
+        raise Conflict(
+            _("A payment of invoice %(number)s is on its way already. Nothing was charged a second time.") % number
+        )
+    if invoice.payment_state == states.DISPUTED:
+        raise Conflict(
+            _("Invoice %(number)s is being looked into. Nothing is to be paid until that is solved.") % number
+        )
+
+
+urlpatterns = [
+    path("invoices/", index, name="invoices.index"),
+    path("invoices/pay/", pay, name="invoices.pay"),
+    path("invoices/<str:number>/", detail, name="invoices.detail"),
+    path("invoices/<str:number>/pay/", pay, name="invoices.pay"),
+    path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
+]

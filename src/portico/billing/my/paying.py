@@ -1,0 +1,131 @@
+"""Paying in the portal: choose a way to pay, and begin one attempt. What became of it is told on the payment's own page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portico.accounts.access import MemberRequest
+from portico.billing import providers
+from portico.billing.actions import pay
+from portico.billing.models import Invoice, Order, Payment
+from portico.kit.errors import Conflict, Invalid, Unavailable
+from portico.kit.money import parse_amount
+from portico.kit.text import one_line
+
+SHORT = 5
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What is paid in one go: an order's payment request, or invoices of one currency."""
+
+    title: str
+    back: str
+    """The address of what is paid."""
+    rows: Sequence[tuple[str, str, int]]
+    """Number, title and amount due of each paper."""
+    amount_minor: int
+    currency: str
+    order: Order | None = None
+    invoices: Sequence[Invoice] = ()
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether less than everything may be paid now."""
+        return self.order is None and len(self.invoices) == 1
+
+
+def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
+    """The page that pays `bill`; POST begins the attempt and sends the payer on.
+
+    The amount is ours, never the form's: the form only says which amount was seen, and another one is a Conflict. Of a
+    single invoice a part may be paid.
+    """
+    seller = request.member.customer.seller
+    ways = pay.offered_for(seller, bill.currency)
+    if not ways:
+        raise Conflict(
+            _("This cannot be paid here at the moment. Nothing was charged. Write to %(mail)s.")
+            % {"mail": seller.support_email}
+        )
+    error, status = "", 200
+    chosen = request.POST.get("provider", ways[0].name if request.method != "POST" else "")
+    if request.method == "POST":
+        try:
+            return HttpResponseRedirect(begun(request, bill, chosen))
+        except Invalid as refusal:
+            error, status = refusal.message, 400
+    context: dict[str, Any] = {
+        "bill": bill,
+        "ways": ways,
+        "chosen": chosen,
+        "error": error,
+        "part": request.POST.get("part", "")[:40],
+    }
+    return render(request, template, context, status=status)
+
+
+def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
+    """Begin one attempt as the form asks; the address where the payer goes on. Invalid for a form that is not ours."""
+    seen = request.POST.get("seen_minor", "")
+    if not (seen.isascii() and seen.isdigit() and len(seen) < 17):
+        raise Invalid(_("The form was not complete. Nothing was charged. Look at the amount and try again."))
+    if not provider:
+        raise Invalid(_("Choose how you want to pay. Nothing was charged."))
+    try:
+        payment = pay.start_payment(
+            by=request.member,
+            provider=provider,
+            order=bill.order,
+            invoices=bill.invoices,
+            amount_minor=part_of(request, bill),
+            seen_due_minor=int(seen),
+            return_path=reverse("my:payments.back"),
+            now=timezone.now(),
+        )
+    except Unavailable:  # the attempt is kept as unknown; its page says so, and tells when that changes
+        unknown = Payment.objects.visible_to(request.member).filter(
+            state=Payment.State.UNKNOWN, created_by=request.user
+        )
+        latest = unknown.order_by("-created_at").first()
+        if latest is None:
+            raise
+        payment = latest
+    return payment.checkout_url or reverse("my:payments.detail", args=[payment.pk])
+
+
+def part_of(request: MemberRequest, bill: Bill) -> int | None:
+    """The part of a single invoice that the person wants to pay; None: all of it."""
+    text = one_line(request.POST.get("part", ""))
+    if not text or not bill.takes_parts:
+        return None
+    return parse_amount(text, bill.currency, request.user.language)
+
+
+def label_of(provider: str) -> str:
+    """What a way to pay is called; a provider that is no longer there is just a payment."""
+    found = providers.find(provider)
+    return str(found.label) if found is not None else _("Payment")
+
+
+def attempts(invoices: Sequence[int], requests: Sequence[int]) -> list[Payment]:
+    """The latest attempts to pay these invoices and payment requests (ids), newest first. One query."""
+    asked = Q(targets__invoice__in=invoices) | Q(targets__request__in=requests)
+    found = Payment.objects.filter(asked).order_by("-created_at")
+    seen: dict[Any, Payment] = {payment.pk: payment for payment in found[: SHORT * 2]}
+    return list(seen.values())[:SHORT]
+
+
+def same_currency(invoices: Sequence[Invoice]) -> str:
+    """The one currency of these invoices; Invalid when there are several."""
+    currencies = {invoice.currency for invoice in invoices}
+    if len(currencies) != 1:
+        raise Invalid(_("Invoices in different currencies are paid one by one. Choose those of one currency."))
+    return currencies.pop()

@@ -1,0 +1,102 @@
+"""One attempt to pay, as it truly stands. The payer comes back here; nothing on this page settles anything."""
+
+import io
+from uuid import UUID
+
+import segno
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from portico.accounts.access import MemberRequest, member
+from portico.billing import providers
+from portico.billing.actions import pay
+from portico.billing.models import Allocation, Payment
+from portico.billing.my.paying import label_of
+from portico.kit.errors import Invalid, Missing
+from portico.kit.htmx import is_fragment
+
+
+def find(request: MemberRequest, key: UUID) -> Payment:
+    """The payment of this id; Missing for a foreign one and for none alike."""
+    found = Payment.objects.visible_to(request.member).filter(pk=key).first()
+    if found is None:
+        raise Missing(_("There is no payment of this number."))
+    found.customer = request.member.customer
+    return found
+
+
+@member()
+@require_safe
+def detail(request: MemberRequest, key: UUID) -> HttpResponse:
+    """How the attempt stands; asked again every two seconds while the provider may still answer."""
+    payment = find(request, key)
+    way = providers.find(payment.provider)
+    by_transfer = way is not None and way.by_transfer
+    targets = list(payment.targets.select_related("invoice", "request__order__version").order_by("pk"))
+    used_minor = (
+        sum(Allocation.objects.filter(payment=payment).values_list("amount_minor", flat=True))
+        if payment.state == Payment.State.SUCCEEDED
+        else 0
+    )
+    undecided = payment.state in Payment.UNDECIDED
+    context = {
+        "payment": payment,
+        "way": label_of(payment.provider),
+        "by_transfer": by_transfer,
+        "instructions": pay.instructions_for(payment) if by_transfer and undecided else None,
+        "stage": stage(payment, by_transfer=by_transfer),
+        "asks_again": undecided and not by_transfer,
+        "targets": targets,
+        "credit_minor": payment.received_minor - used_minor,
+        "zone": request.member.customer.seller.zone,
+    }
+    template = "billing/my/payments/_state.html" if is_fragment(request) else "billing/my/payments/detail.html"
+    return render(request, template, context)
+
+
+def stage(payment: Payment, *, by_transfer: bool) -> str:
+    """Where the attempt is, in words the page has texts for.
+
+    begun: the payer has not finished; transfer: we wait for the money; processing: confirmed, not arrived.
+    """
+    if payment.state != Payment.State.PENDING:
+        return str(payment.state)
+    if payment.processing_at is not None:
+        return "processing"
+    return "transfer" if by_transfer else "begun"
+
+
+@member()
+@require_safe
+def back(request: MemberRequest) -> HttpResponse:
+    """Where a payer comes back to from a payment company (`?payment=<id>`): on to the payment's page."""
+    try:
+        key = UUID(request.GET.get("payment", ""))
+    except ValueError:
+        raise Invalid(_("This address does not say which payment it is about.")) from None
+    return HttpResponseRedirect(reverse("my:payments.detail", args=[find(request, key).pk]))
+
+
+@member()
+@require_safe
+def qr(request: MemberRequest, key: UUID) -> HttpResponse:
+    """The EPC QR code of a transfer as a picture; Missing where there is none."""
+    told = pay.instructions_for(find(request, key))
+    if told is None or not told.epc:
+        raise Missing(_("This payment has no QR code."))
+    code = segno.make(told.epc, error="m", boost_error=False, micro=False, encoding="utf-8")
+    picture = io.BytesIO()
+    code.save(picture, kind="svg", border=4, dark="#000", light="#fff", omitsize=True)
+    return HttpResponse(
+        picture.getvalue(), content_type="image/svg+xml", headers={"Cache-Control": "private, no-store"}
+    )
+
+
+urlpatterns = [
+    path("payments/back/", back, name="payments.back"),
+    path("payments/<uuid:key>/", detail, name="payments.detail"),
+    path("payments/<uuid:key>/qr/", qr, name="payments.qr"),
+]
