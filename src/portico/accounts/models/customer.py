@@ -48,10 +48,13 @@ class Customer(Address):
         ordering = ["legal_name", "id"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(second_approval_above_minor__isnull=True) | models.Q(second_approval_above_minor__gte=0),
+                condition=models.Q(second_approval_above_minor__isnull=True)
+                | models.Q(second_approval_above_minor__gte=0),
                 name="customer_second_approval_not_negative",
             ),
-            models.CheckConstraint(condition=models.Q(payment_terms_days__lte=365), name="customer_terms_within_a_year"),
+            models.CheckConstraint(
+                condition=models.Q(payment_terms_days__lte=365), name="customer_terms_within_a_year"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -74,6 +77,8 @@ class Customer(Address):
             Customer.objects.filter(pk=self.pk, identity_locked_at__isnull=True), legal_name=legal_name, vat_id=vat_id
         ):
             raise Conflict(
-                _("Name and VAT id stand on issued invoices. Ask the seller to change them; old papers stay as they are.")
+                _(
+                    "Name and VAT id stand on issued invoices. Ask the seller to change them; old papers stay as they are."
+                )
             )
         self.legal_name, self.vat_id = legal_name, vat_id

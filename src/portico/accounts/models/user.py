@@ -153,7 +153,12 @@ class Membership(models.Model):
     @property
     def roles(self) -> frozenset[str]:
         """The roles held: owner, approver, billing, viewer."""
-        held = {"owner": self.is_owner, "approver": self.is_approver, "billing": self.is_billing, "viewer": self.is_viewer}
+        held = {
+            "owner": self.is_owner,
+            "approver": self.is_approver,
+            "billing": self.is_billing,
+            "viewer": self.is_viewer,
+        }
         return frozenset(role for role, holds in held.items() if holds)
 
     @property

@@ -516,7 +516,9 @@ def _credit_groups(invoice: Invoice, rows: Sequence[InvoiceLine], *, complete: b
             left[group.category, group.rate] = (base - group.base_minor, vat - group.vat_minor)
     if complete:
         return left
-    return {key: (base, min(pricing.vat_minor(base, key[1]), max(left[key][1], 0))) for key, base in _bases(rows).items()}
+    return {
+        key: (base, min(pricing.vat_minor(base, key[1]), max(left[key][1], 0))) for key, base in _bases(rows).items()
+    }
 
 
 def _give_back(rows: Sequence[InvoiceLine]) -> None:
