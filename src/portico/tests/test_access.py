@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from portico.accounts.access import Access
 from portico.accounts.models import Customer, Membership, User
+from portico.billing.actions.pay import start_payment
 from portico.billing.models import Invoice, Order, Payment, Quotation
 from portico.cast import World
 from portico.conversation.models import Attachment, Thread
@@ -111,18 +112,25 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
     """What fills an address, by noun and parameter: documents of Fontaine, and things that belong to no customer."""
     sent = Quotation.objects.filter(customer=world.fontaine, current__state="sent").latest("id")
     order = Order.objects.filter(customer=world.fontaine, state="confirmed").latest("id")
+    asked = Order.objects.filter(customer=world.fontaine, payment_requests__state="open").latest("id")
     papers = Invoice.objects.filter(customer=world.fontaine, state="issued")
     with transaction.atomic():
         message = Thread.on(sent, now=world.now).say(
             "See the list.", by=world.camille, now=world.now, files=[("list.txt", files.store(b"one", "text/plain"))]
         )
     payment = Payment.objects.filter(customer=world.fontaine).latest("created_at")
+    payer = Membership.objects.get(user=world.julien, customer=world.fontaine)
+    transfer = start_payment(
+        by=payer, provider="bank_transfer", invoices=[world.invoice("Go-live support, day 1")], now=world.now
+    )
     found: dict[tuple[str, str], Any] = {
         ("quotations", "number"): sent.number,
         ("quotations", "at"): 1,
         ("orders", "number"): order.number,
+        ("orders.payment_request", "number"): asked.number,
         ("invoices", "number"): papers.exclude(kind="credit_note").latest("id").number,
         ("credit_notes", "number"): papers.filter(kind="credit_note").latest("id").number,
+        ("payments.qr", "key"): transfer.pk,
         ("subscriptions", "database"): "atelier-fontaine",
         ("attachments", "number"): Attachment.objects.get(message=message).pk,
         ("customers", "number"): world.fontaine.pk,
@@ -139,7 +147,8 @@ def fill(route: Route, world: World, known: dict[tuple[str, str], Any]) -> str:
     for parameter in route.parameters:
         assert (route.noun, parameter) in known, f"tell the matrix what <{parameter}> of {route.pattern} is"
         start = where.rindex("<", 0, where.index(f"{parameter}>"))
-        where = where[:start] + str(known[route.noun, parameter]) + where[where.index(">", start) + 1 :]
+        key = known.get((route.name.split(":")[-1], parameter), known[route.noun, parameter])
+        where = where[:start] + str(key) + where[where.index(">", start) + 1 :]
     return "/" + where
 
 

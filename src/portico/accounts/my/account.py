@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portico.accounts.access import MemberRequest, member
 from portico.accounts.models import Membership
 from portico.accounts.profile import Profile, back, read_theme
-from portico.kit.errors import Missing
+from portico.kit.errors import Invalid, Missing
 
 ROLES = ("owner", "approver", "billing", "viewer")
 
@@ -73,7 +73,9 @@ def switch(request: MemberRequest) -> HttpResponse:
     )
     if request.method == "POST":
         asked = request.POST.get("membership", "")
-        chosen = own.filter(pk=int(asked)).first() if asked.isascii() and asked.isdigit() and len(asked) < 19 else None
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+            raise Invalid(_("Choose one of the companies. Nothing was changed."))
+        chosen = own.filter(pk=int(asked)).first()
         if chosen is None:
             raise Missing(_("You are not a member of this company. Nothing was changed."))
         request.user.switch_to(chosen)

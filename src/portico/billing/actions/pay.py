@@ -176,13 +176,12 @@ def start_payment(
     invoices: Sequence[Invoice] = (),
     amount_minor: int | None = None,
     seen_due_minor: int | None = None,
-    return_path: str = "",
     now: datetime,
 ) -> Payment:
     """Begin to pay what an order asks, or invoices of one currency. Opens and commits transactions of its own.
 
     What is due is read from the database alone. `seen_due_minor` is the sum that the page showed: another sum is refused.
-    `amount_minor` pays a part of a single invoice. The payer comes back to the payment's own page, or to `return_path`.
+    `amount_minor` pays a part of a single invoice. The payer comes back to the payment's own page.
     An undecided attempt for the same papers is ended at its provider first; a transfer that was announced for exactly
     the same is given back as it is.
 
@@ -204,7 +203,7 @@ def start_payment(
     for earlier in _undecided(chosen):
         _end_earlier(earlier, now=now)
     payment = _write_down(by, way, order, invoices, chosen, amount_minor, now=now)
-    return _ask_to_begin(payment, way, chosen, by=by, return_path=return_path, now=now)
+    return _ask_to_begin(payment, way, chosen, by=by, now=now)
 
 
 def _what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Invoice]) -> list[Due]:
@@ -350,9 +349,7 @@ def _lock(chosen: Sequence[Due]) -> None:
     lock_invoices(invoices)
 
 
-def _ask_to_begin(
-    payment: Payment, way: Provider, chosen: Sequence[Due], *, by: Membership, return_path: str, now: datetime
-) -> Payment:
+def _ask_to_begin(payment: Payment, way: Provider, chosen: Sequence[Due], *, by: Membership, now: datetime) -> Payment:
     """Call the provider and keep what it answers."""
     numbers = ", ".join(due.number for due in chosen)
     purchase = Purchase(
@@ -361,7 +358,7 @@ def _ask_to_begin(
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         description=numbers[:200],
-        return_url=settings.PORTICO_BASE_URL + (return_path or f"/my/payments/{payment.pk}/"),
+        return_url=f"{settings.PORTICO_BASE_URL}/my/payments/{payment.pk}/",
         language=by.user.language,
         payee=payee_of(by.customer.seller),
     )

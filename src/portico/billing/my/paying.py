@@ -87,7 +87,6 @@ def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
             invoices=bill.invoices,
             amount_minor=part_of(request, bill),
             seen_due_minor=int(seen),
-            return_path=reverse("my:payments.back"),
             now=timezone.now(),
         )
     except Unavailable:  # the attempt is kept as unknown; its page says so, and tells when that changes

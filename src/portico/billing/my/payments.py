@@ -4,9 +4,9 @@ import io
 from uuid import UUID
 
 import segno
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -15,7 +15,7 @@ from portico.billing import providers
 from portico.billing.actions import pay
 from portico.billing.models import Allocation, Payment
 from portico.billing.my.paying import label_of
-from portico.kit.errors import Invalid, Missing
+from portico.kit.errors import Missing
 from portico.kit.htmx import is_fragment
 
 
@@ -71,17 +71,6 @@ def stage(payment: Payment, *, by_transfer: bool) -> str:
 
 @member()
 @require_safe
-def back(request: MemberRequest) -> HttpResponse:
-    """Where a payer comes back to from a payment company (`?payment=<id>`): on to the payment's page."""
-    try:
-        key = UUID(request.GET.get("payment", ""))
-    except ValueError:
-        raise Invalid(_("This address does not say which payment it is about.")) from None
-    return HttpResponseRedirect(reverse("my:payments.detail", args=[find(request, key).pk]))
-
-
-@member()
-@require_safe
 def qr(request: MemberRequest, key: UUID) -> HttpResponse:
     """The EPC QR code of a transfer as a picture; Missing where there is none."""
     told = pay.instructions_for(find(request, key))
@@ -96,7 +85,6 @@ def qr(request: MemberRequest, key: UUID) -> HttpResponse:
 
 
 urlpatterns = [
-    path("payments/back/", back, name="payments.back"),
     path("payments/<uuid:key>/", detail, name="payments.detail"),
     path("payments/<uuid:key>/qr/", qr, name="payments.qr"),
 ]

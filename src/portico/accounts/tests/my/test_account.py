@@ -105,8 +105,9 @@ def test_a_person_of_several_companies_sees_one_at_a_time(world: World, client_f
 def test_nobody_switches_to_what_is_not_its_own(world: World, client_for: Callable[..., Client], asked: str) -> None:
     foreign = Membership.objects.get(user=world.lena)
     client = client_for(world.camille)
-    for wanted in (asked, str(foreign.pk)):
-        assert client.post("/my/account/switch/", {"membership": wanted}).status_code == 404
+    assert client.post("/my/account/switch/", {"membership": asked}).status_code == (404 if asked == "0" else 400)
+    assert client.post("/my/account/switch/", {"membership": foreign.pk}).status_code == 404
+    assert "Atelier Fontaine SARL" in client.get("/my/").content.decode()
     world.camille.refresh_from_db()
     assert world.camille.current_membership is not None
     assert world.camille.current_membership.customer_id == world.fontaine.pk
