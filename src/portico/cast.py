@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from portico.accounts.models import Customer, Membership, Seller, User
-from portico.billing.actions import bill, pay, sell
+from portico.billing.actions import bill, decide, draft, pay, send
 from portico.billing.actions import order as orders
 from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription
 from portico.billing.providers.sandbox import gateway
@@ -286,7 +286,7 @@ def _catalogue(world: World) -> None:
 # Parts of stories -----------------------------------------------------------------------------------------------------
 
 
-def line(world: World, code: str, quantity: str = "1", price: str = "", **changes: Any) -> sell.LineDraft:
+def line(world: World, code: str, quantity: str = "1", price: str = "", **changes: Any) -> draft.LineDraft:
     """A line for a product of the catalogue; the price is its yearly or single one unless given."""
     product = world.products[code]
     if not price:
@@ -295,19 +295,19 @@ def line(world: World, code: str, quantity: str = "1", price: str = "", **change
     else:
         unit_price = Decimal(price)
     values: dict[str, Any] = {"kind": "line", "name": product.name, "product_id": product.pk, "unit": product.unit}
-    return sell.LineDraft(**values | {"quantity": Decimal(quantity), "unit_price": unit_price} | changes)
+    return draft.LineDraft(**values | {"quantity": Decimal(quantity), "unit_price": unit_price} | changes)
 
 
-def section(name: str) -> sell.LineDraft:
+def section(name: str) -> draft.LineDraft:
     """A section heading."""
-    return sell.LineDraft("section", name)
+    return draft.LineDraft("section", name)
 
 
 def write(
     world: World,
     customer: Customer,
     title: str,
-    lines: Iterable[sell.LineDraft],
+    lines: Iterable[draft.LineDraft],
     at: datetime,
     *,
     valid_days: int = 30,
@@ -317,7 +317,7 @@ def write(
 ) -> Quotation:
     """A draft by Hanna: the first version of a new quotation, or the draft that `quotation` has open."""
     if quotation is None:
-        quotation = sell.draft_quotation(
+        quotation = draft.draft_quotation(
             seller=world.seller,
             customer=customer,
             by=world.hanna,
@@ -335,7 +335,7 @@ def write(
         "invoice_policy": "at_acceptance",
         "payment_policy": "none",
     } | policy
-    sell.save_draft(version=version, revision=version.revision, fields=fields, lines=list(lines), now=at)
+    draft.save_draft(version=version, revision=version.revision, fields=fields, lines=list(lines), now=at)
     return quotation
 
 
@@ -345,11 +345,11 @@ def world_contact(world: World, customer: Customer) -> User:
 
 
 def offer(
-    world: World, customer: Customer, title: str, lines: Iterable[sell.LineDraft], at: datetime, **more: Any
+    world: World, customer: Customer, title: str, lines: Iterable[draft.LineDraft], at: datetime, **more: Any
 ) -> Quotation:
     """A quotation that was sent at `at`."""
     quotation = write(world, customer, title, lines, at, **more)
-    sell.send_quotation(quotation=quotation, by=world.hanna, now=at)
+    send.send_quotation(quotation=quotation, by=world.hanna, now=at)
     quotation.refresh_from_db()
     return quotation
 
@@ -359,17 +359,17 @@ def accept(world: World, quotation: Quotation, at: datetime, *, po_number: str =
     by = world.member(world_contact(world, quotation.customer))
     version = quotation.current
     assert version is not None
-    sell.record_view(version=version, by=by.user, ip="192.0.2.10", user_agent="demo", now=at - timedelta(minutes=9))
-    done = sell.accept_quotation(
+    send.record_view(version=version, by=by.user, ip="192.0.2.10", user_agent="demo", now=at - timedelta(minutes=9))
+    done = decide.accept_quotation(
         quotation=quotation,
         by=by,
         version=version.version,
         choices={},
         seen_total_minor=version.total_minor,
         consent=True,
-        signature=sell.Signature(by.user.name, by.user.title, "typed", by.user.name),
+        signature=decide.Signature(by.user.name, by.user.title, "typed", by.user.name),
         po_number=po_number,
-        origin=sell.Origin("192.0.2.10", "demo", "password"),
+        origin=decide.Origin("192.0.2.10", "demo", "password"),
         now=at,
     )
     assert done.order is not None
@@ -377,7 +377,7 @@ def accept(world: World, quotation: Quotation, at: datetime, *, po_number: str =
 
 
 def sold(
-    world: World, customer: Customer, title: str, lines: Iterable[sell.LineDraft], at: datetime, **more: Any
+    world: World, customer: Customer, title: str, lines: Iterable[draft.LineDraft], at: datetime, **more: Any
 ) -> Generator[datetime, datetime, Order]:
     """Offered three days before, and accepted at `at`."""
     yield at - timedelta(days=3)
@@ -632,7 +632,7 @@ def _rejected(world: World, at: datetime) -> Story:
         world, world.fontaine, "Annual maintenance plan", [line(world, "consulting-day", "8")], at, valid_days=60
     )
     later = yield at + timedelta(days=4)
-    sell.reject_quotation(
+    decide.reject_quotation(
         quotation=quotation,
         by=world.member(world.camille),
         version=1,
@@ -646,7 +646,7 @@ def _withdrawn(world: World, at: datetime) -> Story:
     yield at
     quotation = offer(world, world.fontaine, "Point of Sale, introductory price", [line(world, "point-of-sale")], at)
     later = yield at + timedelta(days=3)
-    sell.withdraw_quotation(quotation=quotation, by=world.hanna, now=later)
+    send.withdraw_quotation(quotation=quotation, by=world.hanna, now=later)
 
 
 def _changes_requested(world: World, at: datetime) -> Story:
@@ -660,7 +660,7 @@ def _changes_requested(world: World, at: datetime) -> Story:
         valid_days=28,
     )
     later = yield at + timedelta(days=1)
-    sell.ask_for_changes(
+    decide.ask_for_changes(
         quotation=quotation,
         by=world.member(world.camille),
         version=1,
@@ -698,9 +698,9 @@ def _workshop_roll_out(world: World, at: datetime) -> Story:
     quotation = offer(world, world.fontaine, title, first, at, valid_days=21, about=about, **policy)
     version = quotation.current
     assert version is not None
-    sell.record_view(version=version, by=world.camille, ip="192.0.2.10", user_agent="demo", now=at + timedelta(hours=5))
+    send.record_view(version=version, by=world.camille, ip="192.0.2.10", user_agent="demo", now=at + timedelta(hours=5))
     later = yield at + timedelta(days=4)
-    sell.ask_for_changes(
+    decide.ask_for_changes(
         quotation=quotation,
         by=world.member(world.camille),
         version=1,
@@ -710,7 +710,7 @@ def _workshop_roll_out(world: World, at: datetime) -> Story:
         now=later,
     )
     answered = yield at + timedelta(days=7)
-    sell.new_version(quotation=quotation, by=world.hanna, now=answered)
+    draft.new_version(quotation=quotation, by=world.hanna, now=answered)
     second = [
         section("Applications and users, one year"),
         line(world, "point-of-sale", key=2, detail="For the showroom till; fiscal journal included."),
@@ -763,13 +763,13 @@ def _workshop_roll_out(world: World, at: datetime) -> Story:
             selected=False,
             detail="For new colleagues, within six months.",
         ),
-        sell.LineDraft("allowance", "Returning customer discount", unit_price=Decimal(150), vat_rate=Decimal(20)),
+        draft.LineDraft("allowance", "Returning customer discount", unit_price=Decimal(150), vat_rate=Decimal(20)),
     ]
     note = "Migration added, mapping shortened, a fourth user at a better price."
     write(
         world, world.fontaine, title, second, answered, valid_days=14, quotation=quotation, change_note=note, **policy
     )
-    sell.send_quotation(quotation=quotation, by=world.hanna, now=answered)
+    send.send_quotation(quotation=quotation, by=world.hanna, now=answered)
     thread = Thread.on(quotation, now=answered)
     thread.say(
         "Version 2 has the migration and a fourth user. Your file is tidy, so three days of mapping are enough. The label "

@@ -1,28 +1,63 @@
-"""Beginning a quotation, and beginning its next version from what the customer wished."""
+"""Writing a quotation: begun, its draft saved, its next version begun from what the customer wished.
 
-from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
+Nothing here is seen by the customer. Whatever writes opens its own transaction and locks the quotation's row first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Membership, Seller, User
-from portico.billing.actions import sell
+from portico.accounts.models import Customer, Event, Membership, Seller, User
+from portico.billing import pricing, vat
+from portico.billing.documents.offer import offered
 from portico.billing.models import (
     ChangeWish,
     Database,
+    Product,
     Quotation,
     QuotationLine,
     QuotationVersion,
     Subscription,
 )
+from portico.billing.models.line import Line
 from portico.kit.errors import Conflict, Invalid
+from portico.kit.periods import today
 
 NOT_DECIDED_HERE = ("AE", "K", "G", "O", "E")
 """VAT categories that follow from who buys what: their rate is never typed."""
+
+COPIED = (
+    "currency net_minor vat_minor total_minor title intro valid_until payment_policy deposit_percent invoice_policy "
+    "invoice_before_payment signature_required terms terms_version"
+).split()
+
+
+@dataclass(frozen=True)
+class LineDraft:
+    """One line as the editor sends it. `key` 0 is a new line; `product_id` None a free line."""
+
+    kind: str
+    name: str
+    key: int = 0
+    product_id: int | None = None
+    detail: str = ""
+    quantity: Decimal = Decimal(1)
+    unit: str = ""
+    unit_price: Decimal = Decimal(0)
+    discount_percent: Decimal = Decimal(0)
+    vat_rate: Decimal | None = None
+    optional: bool = False
+    selected: bool = True
+    quantity_min: Decimal | None = None
+    quantity_max: Decimal | None = None
+
+
+# Beginning ------------------------------------------------------------------------------------------------------------
 
 
 def begin_quotation(
@@ -53,7 +88,7 @@ def begin_quotation(
             raise Invalid(_("Choose the subscription that this quotation changes or renews."))
         term_months = subscription.term_months
     with transaction.atomic():
-        quotation = sell.draft_quotation(
+        quotation = draft_quotation(
             seller=seller,
             customer=customer,
             by=by,
@@ -65,7 +100,7 @@ def begin_quotation(
             term_months=term_months,
         )
         version = quotation.versions.get()
-        fields: dict[str, Any] = {"valid_until": sell.default_valid_until(now, seller)}
+        fields: dict[str, Any] = {"valid_until": default_valid_until(now, seller)}
         last = (
             QuotationVersion.objects.filter(quotation__seller=seller, sent_at__isnull=False)
             .order_by("-sent_at")
@@ -73,16 +108,187 @@ def begin_quotation(
         )
         if last is not None:
             fields |= {"terms": last.terms, "terms_version": last.terms_version}
-        sell.save_draft(version=version, revision=version.revision, fields=fields, lines=[], now=now)
+        save_draft(version=version, revision=version.revision, fields=fields, lines=[], now=now)
     return quotation
 
 
-def draft_of(line: QuotationLine) -> sell.LineDraft:
+def draft_quotation(*, seller: Seller, customer: Customer, by: User | None, now: datetime, **fields: Any) -> Quotation:
+    """A new quotation with its number and an empty first version; `fields` as on Quotation (kind, origin, …)."""
+    with transaction.atomic():
+        quotation = Quotation.draft(seller=seller, customer=customer, salesperson=by, now=now, **fields)
+        Event.record("quotation.drafted", quotation, now=now, by=by, customer=customer, visible=False)
+    return quotation
+
+
+def default_valid_until(now: datetime, seller: Seller) -> date:
+    """Thirty days from today in the seller's zone."""
+    return today(now, seller.zone) + timedelta(days=30)
+
+
+# Saving ---------------------------------------------------------------------------------------------------------------
+
+
+def save_draft(
+    *,
+    version: QuotationVersion,
+    revision: int,
+    fields: Mapping[str, Any],
+    lines: Sequence[LineDraft],
+    now: datetime,
+) -> None:
+    """Replace the draft's content. `revision` is the one the editor loaded: Conflict when somebody saved meanwhile.
+
+    `fields`: title, intro, change_note, valid_until, payment_policy, deposit_percent, invoice_policy,
+    invoice_before_payment, signature_required, terms, terms_version. Lines are priced; the VAT category and rate follow
+    product, seller and customer (DOMAIN 2). Raises Invalid naming the line that is wrong.
+    """
+    with transaction.atomic():
+        quotation = locked(version.quotation_id)
+        fresh = quotation.versions.get(pk=version.pk)
+        if fresh.state != QuotationVersion.State.DRAFT:
+            raise Conflict(_("This version was sent meanwhile and can no longer be edited. Draft a new version."))
+        if fresh.revision != revision:
+            raise Conflict(_("Somebody else saved this draft meanwhile. Look at it again before you save."))
+        for name, value in fields.items():
+            setattr(fresh, name, value)
+        if fresh.payment_policy != QuotationVersion.PaymentPolicy.DEPOSIT:
+            fresh.deposit_percent = Decimal(0)
+        rows = _rows(quotation, fresh, lines)
+        priced = pricing.price(pricing.choose(offered(rows), {}), fresh.currency)
+        _put_totals(fresh, priced)
+        fresh.revision += 1
+        fresh.save()
+        fresh.lines.all().delete()
+        for row, line_net in _with_nets(rows, fresh.currency):
+            row.net_minor = line_net
+        QuotationLine.objects.bulk_create(rows)
+        del now
+    version.refresh_from_db()
+
+
+def price_draft(version: QuotationVersion, lines: Sequence[LineDraft]) -> pricing.Priced:
+    """What the draft would cost with these lines, as `save_draft` would keep it; nothing is written.
+
+    Raises Invalid naming the line that is wrong. `version.quotation` comes with its seller and customer.
+    """
+    rows = _rows(version.quotation, version, lines)
+    return pricing.price(pricing.choose(offered(rows), {}), version.currency)
+
+
+def _rows(quotation: Quotation, version: QuotationVersion, drafts: Sequence[LineDraft]) -> list[QuotationLine]:
+    """The rows of a draft, with keys, VAT category and rate."""
+    products = Product.objects.filter(seller=quotation.seller).in_bulk([d.product_id for d in drafts if d.product_id])
+    next_key = 1 + max([draft.key for draft in drafts] + [line.key for line in _all_lines(quotation)] + [0])
+    rows = []
+    for position, draft in enumerate(drafts, start=1):
+        product = products.get(draft.product_id or 0)
+        if draft.product_id and product is None:
+            raise Invalid(_("Line %(position)s names a product that does not exist.") % {"position": position})
+        row = QuotationLine(
+            version=version, key=draft.key or next_key, position=position, kind=draft.kind, name=draft.name.strip(),
+            detail=draft.detail.strip(), product=product, unit=draft.unit,
+        )  # fmt: skip
+        next_key += 0 if draft.key else 1
+        if not row.name:
+            raise Invalid(_("Line %(position)s has no name.") % {"position": position})
+        if draft.kind in {Line.Kind.LINE, Line.Kind.ALLOWANCE, Line.Kind.CHARGE}:
+            _put_amounts(row, draft, quotation)
+        rows.append(row)
+    if len({row.key for row in rows}) != len(rows):
+        raise Invalid(_("The same line was sent twice. Reload the page and try again."))
+    return rows
+
+
+def _put_amounts(row: QuotationLine, draft: LineDraft, quotation: Quotation) -> None:
+    """Quantity, price, discount, options and VAT of a row that counts; Invalid when out of range."""
+    where = {"name": row.name}
+    row.quantity = draft.quantity if draft.kind == Line.Kind.LINE else Decimal(1)
+    row.unit_price, row.discount_percent = draft.unit_price, draft.discount_percent
+    if row.quantity <= 0:
+        raise Invalid(_("%(name)s: the quantity must be above zero.") % where)
+    if row.unit_price < 0:
+        raise Invalid(_("%(name)s: a price is not negative. Use a discount or an allowance.") % where)
+    if not 0 <= row.discount_percent <= 100:
+        raise Invalid(_("%(name)s: the discount is between 0 and 100 percent.") % where)
+    row.optional = draft.optional and draft.kind == Line.Kind.LINE
+    row.selected = draft.selected or not row.optional
+    row.quantity_min, row.quantity_max = draft.quantity_min, draft.quantity_max
+    if (row.quantity_min is None) != (row.quantity_max is None) or (
+        row.quantity_min is not None
+        and row.quantity_max is not None
+        and not 0 < row.quantity_min <= row.quantity <= row.quantity_max
+    ):
+        raise Invalid(_("%(name)s: the quantity must lie between the smallest and the largest allowed.") % where)
+    rate = draft.vat_rate if draft.vat_rate is not None else (row.product.vat_rate if row.product else Decimal(20))
+    decision = vat.decide(
+        kind=row.product.kind if row.product else Product.Kind.SERVICE,
+        seller_country=quotation.seller.country,
+        buyer_country=quotation.customer.country,
+        buyer_vat_checked=quotation.customer.vat_checked,
+        product_category=row.product.vat_category if row.product and draft.vat_rate is None else ("S" if rate else "Z"),
+        product_rate=rate,
+    )
+    row.vat_category, row.vat_rate = decision.category, decision.rate
+
+
+def _all_lines(quotation: Quotation) -> list[QuotationLine]:
+    return list(QuotationLine.objects.filter(version__quotation=quotation).only("key"))
+
+
+def _put_totals(version: QuotationVersion, priced: pricing.Priced) -> None:
+    version.net_minor, version.vat_minor, version.total_minor = priced.net_minor, priced.vat_minor, priced.total_minor
+
+
+def _with_nets(rows: Sequence[QuotationLine], currency: str) -> list[tuple[QuotationLine, int]]:
+    """Each row with its own net, as if chosen."""
+    everything = {row.key: row.quantity for row in rows if row.optional}
+    nets = {
+        line.key: line.net_minor for line in pricing.price(pricing.choose(offered(rows), everything), currency).lines
+    }
+    return [(row, nets.get(row.key, 0)) for row in rows]
+
+
+# The next version -----------------------------------------------------------------------------------------------------
+
+
+def new_version(*, quotation: Quotation, by: User, now: datetime) -> QuotationVersion:
+    """Draft the next version as a copy of the last; the one that the customer sees stays as it is until this is sent.
+
+    Returns the draft that is already there, if any. Conflict when the quotation was accepted.
+    """
+    with transaction.atomic():
+        quotation = locked(quotation.pk)
+        versions = list(quotation.versions.order_by("version"))
+        last = versions[-1]
+        if any(version.state == QuotationVersion.State.ACCEPTED for version in versions):
+            raise Conflict(_("This quotation was accepted. Write a new quotation for anything more."))
+        if last.state == QuotationVersion.State.DRAFT:
+            return last
+        lines = list(last.lines.all())
+        copied = QuotationVersion(
+            quotation=quotation, version=last.version + 1, created_at=now, created_by=by,
+            **{name: getattr(last, name) for name in COPIED},
+        )  # fmt: skip
+        if copied.valid_until is not None and copied.valid_until < today(now, quotation.seller.zone):
+            copied.valid_until = None
+        copied.save()
+        for line in lines:
+            line.pk, line.version = None, copied
+            line._state.adding = True
+        QuotationLine.objects.bulk_create(lines)
+        Event.record(
+            "quotation.version_drafted", quotation, now=now, by=by, customer=quotation.customer, visible=False,
+            version=copied.version,
+        )  # fmt: skip
+    return copied
+
+
+def draft_of(line: QuotationLine) -> LineDraft:
     """A stored line as the editor sends it. The rate is left open where product or buyer decide it."""
     decided = line.vat_category in NOT_DECIDED_HERE or (
         line.product is not None and line.vat_rate == line.product.vat_rate
     )
-    return sell.LineDraft(
+    return LineDraft(
         kind=line.kind,
         name=line.name,
         key=line.key,
@@ -108,18 +314,18 @@ def answer_request(*, quotation: Quotation, apply_wishes: bool, by: User, now: d
     with transaction.atomic():
         if apply_wishes and quotation.versions.filter(state=QuotationVersion.State.DRAFT).exists():
             raise Conflict(_("A new version is being written already. Edit that one. Nothing was changed."))
-        version = sell.new_version(quotation=quotation, by=by, now=now)
+        version = new_version(quotation=quotation, by=by, now=now)
         if apply_wishes:
             wishes = ChangeWish.objects.filter(
                 request__version__quotation=quotation, request__version=quotation.current, request__answered_at=None
             )
             rows = version.lines.select_related("product").order_by("position")
             lines = with_wishes([draft_of(row) for row in rows], wishes.select_related("line").order_by("request__at"))
-            sell.save_draft(version=version, revision=version.revision, fields={}, lines=lines, now=now)
+            save_draft(version=version, revision=version.revision, fields={}, lines=lines, now=now)
     return version
 
 
-def with_wishes(lines: Iterable[sell.LineDraft], wishes: Iterable[ChangeWish]) -> list[sell.LineDraft]:
+def with_wishes(lines: Iterable[LineDraft], wishes: Iterable[ChangeWish]) -> list[LineDraft]:
     """The lines with the wished quantities, without those wished away; of two wishes for a line the later one counts."""
     wished = {wish.line.key: wish for wish in wishes if wish.wish != ChangeWish.Wish.COMMENT}
     answered = []
@@ -132,7 +338,7 @@ def with_wishes(lines: Iterable[sell.LineDraft], wishes: Iterable[ChangeWish]) -
     return answered
 
 
-def _with_quantity(line: sell.LineDraft, quantity: Decimal) -> sell.LineDraft:
+def _with_quantity(line: LineDraft, quantity: Decimal) -> LineDraft:
     """The line in another quantity; the range offered to the customer reaches as far."""
     if line.quantity_min is None or line.quantity_max is None:
         return replace(line, quantity=quantity)
@@ -142,3 +348,12 @@ def _with_quantity(line: sell.LineDraft, quantity: Decimal) -> sell.LineDraft:
         quantity_min=min(line.quantity_min, quantity),
         quantity_max=max(line.quantity_max, quantity),
     )
+
+
+# Small parts ----------------------------------------------------------------------------------------------------------
+
+
+def locked(pk: int) -> Quotation:
+    """The quotation, its row locked until the transaction ends (SQLite locks the whole file at BEGIN IMMEDIATE)."""
+    rows = Quotation.objects.select_for_update(of=("self",)).select_related("seller", "customer")
+    return rows.get(pk=pk)

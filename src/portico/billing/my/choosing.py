@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from portico.accounts.access import MemberRequest
-from portico.billing.actions import sell
+from portico.billing.actions import decide
 from portico.billing.models import ChangeWish, QuotationLine
 from portico.kit.addresses import client_address
 from portico.kit.errors import Invalid
@@ -89,7 +89,7 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def signature_from(fields: Mapping[str, str], request: MemberRequest) -> sell.Signature:
+def signature_from(fields: Mapping[str, str], request: MemberRequest) -> decide.Signature:
     """Who signs, and how: typed (the name) or drawn (path data)."""
     name = short(fields.get("signer_name", ""), 120) or request.user.get_full_name()
     title = short(fields.get("signer_title", ""), 120)
@@ -97,10 +97,10 @@ def signature_from(fields: Mapping[str, str], request: MemberRequest) -> sell.Si
     value = {"typed": short(fields.get("signature_typed", ""), 120), "drawn": fields.get("signature_drawn", "")}.get(
         kind, ""
     )
-    return sell.Signature(name, title, kind if value else "none", value)
+    return decide.Signature(name, title, kind if value else "none", value)
 
 
-def origin_of(request: HttpRequest) -> sell.Origin:
+def origin_of(request: HttpRequest) -> decide.Origin:
     """Where a decision comes from, for the evidence."""
     method = "password" if request.session.get("account_authentication_methods") else "session"
-    return sell.Origin(client_address(request), request.headers.get("User-Agent", "")[:300], method)
+    return decide.Origin(client_address(request), request.headers.get("User-Agent", "")[:300], method)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portico.accounts.access import MemberRequest, member
 from portico.billing import pricing
-from portico.billing.actions import sell
+from portico.billing.actions import decide, send
 from portico.billing.documents import build
 from portico.billing.documents.changes import compare
 from portico.billing.documents.offer import deposit_of, price_selection
@@ -227,9 +227,9 @@ def open_offer(
     lines = [row for row in rows if row.version_id == version.pk]
     acceptance, approval = getattr(version, "acceptance", None), getattr(version, "first_approval", None)
     if acceptance is not None:
-        choices = sell.choices_of(acceptance.selection)
+        choices = decide.choices_of(acceptance.selection)
     elif approval is not None and not fields.get("chosen"):
-        choices = sell.choices_of(approval.selection)
+        choices = decide.choices_of(approval.selection)
     else:
         choices = choosing.choices_from(fields, lines, request.user.language)
     priced = price_selection(version, choices, lines=lines)
@@ -265,7 +265,7 @@ def version(request: MemberRequest, number: str, at: int) -> HttpResponse:
 def note_view(request: MemberRequest, offer: Offer) -> None:
     """Record that a member looked: the only thing that opening a page writes."""
     origin = choosing.origin_of(request)
-    sell.record_view(version=offer.version, by=request.user, ip=origin.ip, user_agent=origin.user_agent, now=offer.now)
+    send.record_view(version=offer.version, by=request.user, ip=origin.ip, user_agent=origin.user_agent, now=offer.now)
 
 
 def show(request: MemberRequest, offer: Offer, *, problem: str = "", status: int = 200) -> HttpResponse:
@@ -315,7 +315,7 @@ def accept(request: MemberRequest, number: str) -> HttpResponse:
         return accept_page(request, offer)
     offer = open_offer(request, quotation, request.POST)
     try:
-        done = sell.accept_quotation(
+        done = decide.accept_quotation(
             quotation=quotation,
             by=request.member,
             version=choosing.version_from(request.POST),
@@ -345,8 +345,8 @@ def accept_page(request: MemberRequest, offer: Offer, *, problem: str = "") -> H
     context = {
         "offer": offer,
         "paper": build.quotation_sheet(offer.version, offer.choices, now=offer.now),
-        "consent": _(sell.CONSENT).format(company=request.member.customer.legal_name),
-        "second": sell.needs_second_approval(offer.version, offer.priced.total_minor) and offer.approval is None,
+        "consent": _(decide.CONSENT).format(company=request.member.customer.legal_name),
+        "second": decide.needs_second_approval(offer.version, offer.priced.total_minor) and offer.approval is None,
         "posted": request.POST,
         "problem": problem,
     }
@@ -375,7 +375,7 @@ def changes(request: MemberRequest, number: str) -> HttpResponse:
     problem = ""
     if request.method == "POST":
         try:
-            sell.ask_for_changes(
+            decide.ask_for_changes(
                 quotation=offer.quotation,
                 by=request.member,
                 version=choosing.version_from(request.POST),
@@ -404,7 +404,7 @@ def reject(request: MemberRequest, number: str) -> HttpResponse:
     problem = ""
     if request.method == "POST":
         try:
-            sell.reject_quotation(
+            decide.reject_quotation(
                 quotation=offer.quotation,
                 by=request.member,
                 version=choosing.version_from(request.POST),
@@ -437,7 +437,7 @@ def reasons() -> list[tuple[str, str, str]]:
 @require_POST
 def reopen(request: MemberRequest, number: str) -> HttpResponse:
     """Reopen what was rejected, until Valid Until."""
-    sell.reopen_quotation(quotation=find(request, number), by=request.member, now=timezone.now())
+    decide.reopen_quotation(quotation=find(request, number), by=request.member, now=timezone.now())
     messages.success(request, _("The quotation is open again."))
     return HttpResponseRedirect(reverse("my:quotations.detail", args=[number]))
 
@@ -446,7 +446,7 @@ def reopen(request: MemberRequest, number: str) -> HttpResponse:
 @require_POST
 def renew(request: MemberRequest, number: str) -> HttpResponse:
     """Ask for a new quotation in place of an expired one."""
-    sell.ask_for_new_quotation(
+    decide.ask_for_new_quotation(
         quotation=find(request, number),
         by=request.member,
         message=choosing.short(request.POST.get("message", "")),

@@ -13,8 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from portico.billing.actions.draft import draft_of
-from portico.billing.actions.sell import LineDraft
+from portico.billing.actions.draft import LineDraft, draft_of
 from portico.billing.models import Price, Product, QuotationLine, QuotationVersion
 from portico.billing.models.line import Line
 from portico.kit import formats

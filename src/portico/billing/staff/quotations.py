@@ -17,7 +17,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Membership
 from portico.billing import pricing
-from portico.billing.actions import draft, sell
+from portico.billing.actions import draft
+from portico.billing.actions.decide import choices_of
+from portico.billing.actions.send import send_quotation, withdraw_quotation
 from portico.billing.documents import build
 from portico.billing.documents import render as papers
 from portico.billing.models import (
@@ -122,7 +124,7 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
     drafted = next((one for one in versions if one.state == QuotationVersion.State.DRAFT), None)
     acceptance: Acceptance | None = getattr(shown, "acceptance", None)
     order: Order | None = getattr(shown, "order", None)
-    choices = sell.choices_of(acceptance.selection) if acceptance else {}
+    choices = choices_of(acceptance.selection) if acceptance else {}
     context = {
         "quotation": quotation,
         "version": shown,
@@ -248,7 +250,7 @@ def edit(request: StaffRequest, number: str) -> HttpResponse:
     theirs: list[QuotationLine] | None = None
     if not form.is_wrong:
         try:
-            sell.save_draft(version=version, revision=form.revision, fields=fields, lines=lines, now=timezone.now())
+            draft.save_draft(version=version, revision=form.revision, fields=fields, lines=lines, now=timezone.now())
         except Invalid as refusal:
             form.errors["save"] = refusal.message
         except Conflict as refusal:
@@ -309,7 +311,7 @@ def preview(version: QuotationVersion, form: editor.Form) -> pricing.Priced | No
     """What the typed lines would cost; None while a number cannot be read."""
     typed = [editor.draft_from(row, form.language) for row in (copy_of(row) for row in form.rows)]
     try:
-        return sell.price_draft(version, [line for line in typed if line is not None]) if all(typed) else None
+        return draft.price_draft(version, [line for line in typed if line is not None]) if all(typed) else None
     except Invalid:
         return None
 
@@ -339,7 +341,7 @@ def send(request: StaffRequest, number: str) -> HttpResponse:
     now = timezone.now()
     quotation = find(request, number)
     if request.method == "POST":
-        version = sell.send_quotation(quotation=quotation, by=request.user, now=now)
+        version = send_quotation(quotation=quotation, by=request.user, now=now)
         messages.success(
             request,
             _("Version %(version)s is sent. %(customer)s sees it now.")
@@ -374,7 +376,7 @@ def withdraw(request: StaffRequest, number: str) -> HttpResponse:
     """Take an open quotation back, after a second look."""
     quotation = find(request, number)
     if request.method == "POST":
-        sell.withdraw_quotation(quotation=quotation, by=request.user, now=timezone.now())
+        withdraw_quotation(quotation=quotation, by=request.user, now=timezone.now())
         messages.success(request, _("The quotation is withdrawn. The customer can no longer accept it."))
         return HttpResponseRedirect(reverse("staff:quotations.detail", args=[number]))
     if quotation.current is None or quotation.current.state not in OPEN:

@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from portico.accounts.models import Event, User
-from portico.billing.actions import sell
+from portico.billing.actions import decide, send
 from portico.billing.models import Quotation
 from portico.cast import World
 from portico.conversation.models import Attachment, Message, Thread
@@ -159,7 +159,7 @@ def test_files_of_a_draft_s_thread_are_not_there_yet(world: World, client_for: C
     client = client_for(world.camille)
     assert client.get(f"/my/attachments/{attachment.pk}/").status_code == 404
     assert client.get(f"/my/quotations/{draft.number}/thread/").status_code == 404
-    sell.send_quotation(quotation=draft, by=world.hanna, now=world.now)
+    send.send_quotation(quotation=draft, by=world.hanna, now=world.now)
     assert client.get(f"/my/attachments/{attachment.pk}/").status_code == 200
 
 
@@ -180,7 +180,7 @@ def test_a_person_whose_data_was_erased_is_still_on_its_side(world: World, clien
 
 
 def test_the_wishes_of_two_requests_stay_apart(world: World, client_for: Callable[..., Client]) -> None:
-    sell.ask_for_changes(
+    decide.ask_for_changes(
         quotation=world.quotation(TITLE), by=world.member(world.camille), version=2, message="Later please",
         wishes={2: ("remove", None, "")}, now=world.now,
     )  # fmt: skip
@@ -212,7 +212,7 @@ def test_a_thread_costs_few_statements_however_long(
             by = User.objects.create_user(f"p{n}@fontaine.example", name=f"Person {n}")
             thread.say("Words.", by=by, now=world.now)
     for n in range(3):
-        sell.ask_for_changes(
+        decide.ask_for_changes(
             quotation=world.quotation(TITLE), by=world.member(world.camille), version=2, message=f"Wish {n}",
             wishes={4: ("quantity", Decimal(n + 1), "")}, now=world.now,
         )  # fmt: skip

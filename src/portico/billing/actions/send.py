@@ -1,0 +1,113 @@
+"""A quotation before the customer: sent, looked at, withdrawn. Each function opens its own transaction."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from portico.accounts.models import Event, User
+from portico.billing import vat
+from portico.billing.actions.draft import locked
+from portico.billing.documents.offer import price_selection
+from portico.billing.models import ChangeRequest, Quotation, QuotationVersion, QuotationView
+from portico.billing.models.line import Line
+from portico.kit.errors import Conflict, Invalid
+from portico.kit.periods import today
+
+VIEW_AGAIN_AFTER = timedelta(hours=1)
+
+
+def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> QuotationVersion:
+    """Send the drafted version: it freezes, supersedes the open one, and answers the wishes made about it.
+
+    Raises Invalid when something is missing that an invoice will need (EN 16931), or Valid Until is in the past.
+    """
+    with transaction.atomic():
+        quotation = locked(quotation.pk)
+        version = quotation.versions.filter(state=QuotationVersion.State.DRAFT).first()
+        if version is None:
+            raise Conflict(_("There is no draft to send. Draft a new version first."))
+        version.quotation = quotation
+        version.send(by=by, valid_until=_check_complete(version, now), now=now)
+        ChangeRequest.answer_open(quotation.pk, now)
+        Event.record(
+            "quotation.sent", quotation, now=now, by=by, customer=quotation.customer, number=quotation.number,
+            version=version.version, total_minor=version.total_minor,
+        )  # fmt: skip
+    return version
+
+
+def _check_complete(version: QuotationVersion, now: datetime) -> date:
+    """The product's own EN 16931 checks, before a customer can agree to what could not be invoiced; returns Valid Until."""
+    quotation, lines = version.quotation, list(version.lines.all())
+    if not any(line.kind == Line.Kind.LINE for line in lines):
+        raise Invalid(_("A quotation needs at least one line with a price."))
+    if not version.title.strip():
+        raise Invalid(_("Give the quotation a title: it is how the customer recognises it."))
+    if version.valid_until is None:
+        raise Invalid(_("Set Valid Until: the last day on which the customer may accept."))
+    if version.valid_until < today(now, quotation.seller.zone):
+        raise Invalid(_("Valid Until lies in the past. Choose today or a later day."))
+    for party in (quotation.seller, quotation.customer):
+        if not (party.legal_name and party.country):
+            raise Invalid(_("Name and country of both companies must be known before a quotation is sent."))
+    priced = price_selection(version, {})
+    if priced.total_minor <= 0:
+        raise Invalid(_("The total must be above zero."))
+    vat.check_groups([(group.category, group.rate) for group in priced.groups])
+    return version.valid_until
+
+
+def withdraw_quotation(*, quotation: Quotation, by: User, now: datetime) -> None:
+    """The seller takes an open quotation back."""
+    with transaction.atomic():
+        version = current_version(quotation)
+        version.withdraw(by=by, now=now)
+        record("quotation.withdrawn", version, by=by, now=now)
+
+
+def record_view(*, version: QuotationVersion, by: User, ip: str | None, user_agent: str, now: datetime) -> None:
+    """A member opened the quotation. Once per person and hour; the first of all makes an event for the salesperson."""
+    if version.views.filter(user=by, at__gt=now - VIEW_AGAIN_AFTER).exists():
+        return
+    with transaction.atomic():
+        QuotationView.objects.create(version=version, user=by, at=now, ip=ip, user_agent=user_agent[:300])
+        first = QuotationVersion.objects.filter(pk=version.pk, first_viewed_at=None).update(first_viewed_at=now)
+        if first:
+            record("quotation.viewed", version, by=by, now=now)
+
+
+# Small parts ----------------------------------------------------------------------------------------------------------
+
+
+def current_version(quotation: Quotation) -> QuotationVersion:
+    """The version the customer sees, read after the quotation was locked."""
+    return current_of(locked(quotation.pk))
+
+
+def current_of(quotation: Quotation) -> QuotationVersion:
+    """The version the customer sees; Conflict when there is none yet."""
+    version = (
+        QuotationVersion.objects.select_related("quotation__seller", "quotation__customer")
+        .filter(pk=quotation.current_id or 0)
+        .first()
+    )
+    if version is None:
+        raise Conflict(_("This quotation has not been sent yet."))
+    return version
+
+
+def record(name: str, version: QuotationVersion, *, by: User, now: datetime, **data: Any) -> None:
+    """The event, with the number and version it is about, for both sides to read."""
+    quotation = version.quotation
+    Event.record(
+        name,
+        quotation,
+        now=now,
+        by=by,
+        customer=quotation.customer,
+        number=quotation.number,
+        version=version.version,
+        **data,
+    )
