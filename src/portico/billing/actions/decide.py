@@ -88,6 +88,7 @@ def accept_quotation(
         raise Forbidden(_("Accepting needs the role of an approver. Ask an owner of your company's account."))
     shown = current_of(quotation)
     _refuse_changed(shown, version)
+    shown.refuse_closed(now)
     choices = _settled_choices(shown, choices)
     priced = price_selection(shown, choices)
     if priced.total_minor != seen_total_minor:
@@ -95,14 +96,13 @@ def accept_quotation(
     if priced.total_minor <= 0:
         raise Invalid(_("With this choice nothing is left to buy. Choose at least one line, or reject the quotation."))
     _check_signature(shown, signature, consent=consent)
-    if shown.validity_is_over(now):
-        raise Conflict(_("This quotation has expired. Nothing was accepted. Ask for a new quotation."))
     sheet = build.quotation_sheet(shown, choices, now=now)
     pdf = files.store(render.render_pdf(sheet), "application/pdf")
     with transaction.atomic():
         quotation = locked(quotation.pk)
         current = current_version(quotation)
         _refuse_changed(current, version)
+        current.refuse_closed(now)
         approval = _first_approval(current, choices, priced, by=by, now=now)
         if approval is not None:
             return Accepted(approval=approval)
@@ -311,9 +311,9 @@ def choices_of(selection: Selection) -> dict[int, Decimal]:
 def _check_signature(version: QuotationVersion, signature: Signature, *, consent: bool) -> None:
     if not consent:
         raise Invalid(_("Tick the box to say that you accept for your company. Nothing was accepted yet."))
-    if not version.signature_required:
-        return
-    if not signature.name.strip() or signature.kind not in {"typed", "drawn"} or not signature.value.strip():
+    if version.signature_required and not (
+        signature.name.strip() and signature.kind in {"typed", "drawn"} and signature.value.strip()
+    ):
         raise Invalid(_("Sign by typing your name or drawing it. Nothing was accepted yet."))
     if signature.kind == "drawn" and not drawn_path_is_safe(signature.value):
         raise Invalid(_("The drawn signature could not be read. Draw it again, or type your name."))

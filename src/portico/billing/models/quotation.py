@@ -287,6 +287,12 @@ class QuotationVersion(Totals):
         """sent, changes_requested → withdrawn, by the seller; also when expired."""
         self._move(self.OPEN, self.State.WITHDRAWN, withdrawn_at=now, withdrawn_by=by)
 
+    def refuse_closed(self, now: datetime) -> None:
+        """Conflict with what happened when the customer can decide nothing about this version any more."""
+        self._refuse_expired(now)
+        if self.state not in self.OPEN:
+            raise Conflict(_already(self.state))
+
     def _refuse_expired(self, now: datetime) -> None:
         if self.is_expired(now):
             raise Conflict(_("This quotation has expired. Nothing was changed. Ask for a new quotation."))

@@ -16,12 +16,16 @@ from portico.billing.models import ChangeWish, QuotationLine
 from portico.kit.addresses import client_address
 from portico.kit.errors import Invalid
 from portico.kit.money import parse_decimal
+from portico.kit.text import one_line, paragraphs
 
 LONGEST = 4000
 
 
-def choices_from(fields: Mapping[str, str], lines: Iterable[QuotationLine], language: str) -> dict[int, Decimal]:
-    """The choices by line key; only lines that may be chosen are looked at. Invalid for a quantity that is no number."""
+def choices_from(fields: Mapping[str, str], lines: Iterable[QuotationLine]) -> dict[int, Decimal]:
+    """The choices by line key; only lines that may be chosen are looked at. Invalid for a quantity that is no number.
+
+    A quantity is written with a point in every language: number fields and our own addresses send it so.
+    """
     if not fields.get("chosen"):
         return {}
     choices: dict[int, Decimal] = {}
@@ -29,7 +33,7 @@ def choices_from(fields: Mapping[str, str], lines: Iterable[QuotationLine], lang
         if line.optional and f"line-{line.key}" not in fields:
             choices[line.key] = Decimal(0)
         elif line.quantity_min is not None:
-            choices[line.key] = parse_decimal(fields.get(f"quantity-{line.key}", str(line.quantity)), language)
+            choices[line.key] = parse_decimal(fields.get(f"quantity-{line.key}", str(line.quantity)))
         elif line.optional:
             choices[line.key] = line.quantity
     return choices
@@ -54,7 +58,7 @@ def wishes_from(
     wishes: dict[int, tuple[str, Decimal | None, str]] = {}
     for line in lines:
         wish = fields.get(f"wish-{line.key}", "")
-        comment = short(fields.get(f"wish-comment-{line.key}", ""), 500)
+        comment = words(fields.get(f"wish-comment-{line.key}", ""), 500)
         if not wish and not comment:
             continue
         wish = wish or ChangeWish.Wish.COMMENT
@@ -70,8 +74,17 @@ def wishes_from(
 
 
 def short(text: str, longest: int = LONGEST) -> str:
-    """Text without blanks around it; Invalid when it is longer than it may be, so that nothing is cut unseen."""
-    plain = text.strip()
+    """A text of several lines, nothing invisible in it; Invalid when it is too long, so that nothing is cut unseen."""
+    return not_longer(paragraphs(text), longest)
+
+
+def words(text: str, longest: int) -> str:
+    """The same on one line."""
+    return not_longer(one_line(text), longest)
+
+
+def not_longer(plain: str, longest: int) -> str:
+    """`plain` itself; Invalid when it is longer."""
     if len(plain) > longest:
         raise Invalid(_("A text is too long: at most %(most)s characters. Nothing was sent.") % {"most": longest})
     return plain
@@ -91,10 +104,10 @@ def whole(text: str) -> int:
 
 def signature_from(fields: Mapping[str, str], request: MemberRequest) -> decide.Signature:
     """Who signs, and how: typed (the name) or drawn (path data)."""
-    name = short(fields.get("signer_name", ""), 120) or request.user.get_full_name()
-    title = short(fields.get("signer_title", ""), 120)
+    name = words(fields.get("signer_name", ""), 120) or request.user.get_full_name()
+    title = words(fields.get("signer_title", ""), 120)
     kind = fields.get("signature_kind", "")
-    value = {"typed": short(fields.get("signature_typed", ""), 120), "drawn": fields.get("signature_drawn", "")}.get(
+    value = {"typed": words(fields.get("signature_typed", ""), 120), "drawn": fields.get("signature_drawn", "")}.get(
         kind, ""
     )
     return decide.Signature(name, title, kind if value else "none", value)

@@ -231,7 +231,7 @@ def open_offer(
     elif approval is not None and not fields.get("chosen"):
         choices = decide.choices_of(approval.selection)
     else:
-        choices = choosing.choices_from(fields, lines, request.user.language)
+        choices = choosing.choices_from(fields, lines)
     priced = price_selection(version, choices, lines=lines)
     return Offer(quotation, version, versions, lines, choices, priced, timezone.now())
 
@@ -323,7 +323,7 @@ def accept(request: MemberRequest, number: str) -> HttpResponse:
             seen_total_minor=choosing.whole(request.POST.get("seen_total_minor", "")),
             consent=request.POST.get("consent") == "on",
             signature=choosing.signature_from(request.POST, request),
-            po_number=choosing.short(request.POST.get("po_number", ""), 60),
+            po_number=choosing.words(request.POST.get("po_number", ""), 60),
             origin=choosing.origin_of(request),
             now=timezone.now(),
         )
