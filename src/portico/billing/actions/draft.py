@@ -153,7 +153,10 @@ def save_draft(
             setattr(fresh, name, value)
         if fresh.payment_policy != QuotationVersion.PaymentPolicy.DEPOSIT:
             fresh.deposit_percent = Decimal(0)
-        rows = _rows(quotation, fresh, lines)
+        used = QuotationLine.objects.filter(version__quotation=quotation).values_list("key", flat=True)
+        products = Product.objects.filter(seller=quotation.seller)
+        chosen = products.in_bulk([line.product_id for line in lines if line.product_id])
+        rows = _rows(quotation, fresh, lines, chosen, used)
         priced = pricing.price(pricing.choose(offered(rows), {}), fresh.currency)
         _put_totals(fresh, priced)
         fresh.revision += 1
@@ -166,19 +169,27 @@ def save_draft(
     version.refresh_from_db()
 
 
-def price_draft(version: QuotationVersion, lines: Sequence[LineDraft]) -> pricing.Priced:
-    """What the draft would cost with these lines, as `save_draft` would keep it; nothing is written.
+def price_draft(
+    version: QuotationVersion, lines: Sequence[LineDraft], products: Mapping[int, Product]
+) -> pricing.Priced:
+    """What the draft would cost with these lines, as `save_draft` would keep it; nothing is read or written.
 
-    Raises Invalid naming the line that is wrong. `version.quotation` comes with its seller and customer.
+    Raises Invalid naming the line that is wrong. `version.quotation` comes with its seller and customer; `products` are
+    all of the seller's that the lines may name.
     """
-    rows = _rows(version.quotation, version, lines)
+    rows = _rows(version.quotation, version, lines, products, ())
     return pricing.price(pricing.choose(offered(rows), {}), version.currency)
 
 
-def _rows(quotation: Quotation, version: QuotationVersion, drafts: Sequence[LineDraft]) -> list[QuotationLine]:
-    """The rows of a draft, with keys, VAT category and rate."""
-    products = Product.objects.filter(seller=quotation.seller).in_bulk([d.product_id for d in drafts if d.product_id])
-    next_key = 1 + max([draft.key for draft in drafts] + [line.key for line in _all_lines(quotation)] + [0])
+def _rows(
+    quotation: Quotation,
+    version: QuotationVersion,
+    drafts: Sequence[LineDraft],
+    products: Mapping[int, Product],
+    used_keys: Iterable[int],
+) -> list[QuotationLine]:
+    """The rows of a draft, with VAT category and rate; a new line gets a key that no version of the quotation had."""
+    next_key = 1 + max([0, *(draft.key for draft in drafts), *used_keys])
     rows = []
     for position, draft in enumerate(drafts, start=1):
         product = products.get(draft.product_id or 0)
@@ -229,10 +240,6 @@ def _put_amounts(row: QuotationLine, draft: LineDraft, quotation: Quotation) -> 
         product_rate=rate,
     )
     row.vat_category, row.vat_rate = decision.category, decision.rate
-
-
-def _all_lines(quotation: Quotation) -> list[QuotationLine]:
-    return list(QuotationLine.objects.filter(version__quotation=quotation).only("key"))
 
 
 def _put_totals(version: QuotationVersion, priced: pricing.Priced) -> None:

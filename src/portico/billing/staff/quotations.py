@@ -236,15 +236,16 @@ def edit(request: StaffRequest, number: str) -> HttpResponse:
         raise Conflict(_("Nothing of this quotation is being written. Draft a new version first."))
     version.quotation = quotation
     stored = list(version.lines.select_related("product").order_by("position"))
-    products = {product.pk: product for product in Product.objects.filter(seller=request.seller, is_active=True)}
+    catalogue = {product.pk: product for product in Product.objects.filter(seller=request.seller)}
     if request.method != "POST":
         form = editor.form_of(version, stored, request.user.language)
-        return editor_page(request, version, form, products, status=200)
+        return editor_page(request, version, form, catalogue, status=200)
     form = editor.read_form(request.POST, version, request.user.language)
     button = request.POST.get("do", "save")
     if button != "save":
+        products = on_sale(catalogue)
         form.act(button, products, prices_for(quotation, products), request.POST.get("new_product", ""))
-        return editor_page(request, version, form, products, status=400 if form.errors else 200)
+        return editor_page(request, version, form, catalogue, status=400 if form.errors else 200)
     day = today(timezone.now(), request.seller.zone)
     fields, lines = editor.fields(form, version, day), editor.drafts(form)
     theirs: list[QuotationLine] | None = None
@@ -262,14 +263,14 @@ def edit(request: StaffRequest, number: str) -> HttpResponse:
                     "staff:quotations.send" if "then_send" in request.POST else "staff:quotations.edit", args=[number]
                 )
             )
-    return editor_page(request, version, form, products, status=409 if theirs is not None else 400, theirs=theirs)
+    return editor_page(request, version, form, catalogue, status=409 if theirs is not None else 400, theirs=theirs)
 
 
 def editor_page(
     request: StaffRequest,
     version: QuotationVersion,
     form: editor.Form,
-    products: Mapping[int, Product],
+    catalogue: Mapping[int, Product],
     *,
     status: int,
     theirs: Sequence[QuotationLine] | None = None,
@@ -284,8 +285,8 @@ def editor_page(
         "quotation": quotation,
         "version": version,
         "form": form,
-        "products": products,
-        "priced": preview(version, form),
+        "products": on_sale(catalogue),
+        "priced": preview(version, form, catalogue),
         "requests": waiting_requests(quotation),
         "theirs": build.quotation_sheet(version, {}, now=timezone.now()) if theirs is not None else None,
         "payment_policies": PAYMENT_POLICIES,
@@ -307,11 +308,17 @@ INVOICE_POLICIES = {
 }
 
 
-def preview(version: QuotationVersion, form: editor.Form) -> pricing.Priced | None:
+def on_sale(catalogue: Mapping[int, Product]) -> dict[int, Product]:
+    """The products that may be added; a line may still name one that is not sold any more."""
+    return {key: product for key, product in catalogue.items() if product.is_active}
+
+
+def preview(version: QuotationVersion, form: editor.Form, catalogue: Mapping[int, Product]) -> pricing.Priced | None:
     """What the typed lines would cost; None while a number cannot be read."""
     typed = [editor.draft_from(row, form.language) for row in (copy_of(row) for row in form.rows)]
+    lines = [line for line in typed if line is not None]
     try:
-        return draft.price_draft(version, [line for line in typed if line is not None]) if all(typed) else None
+        return draft.price_draft(version, lines, catalogue) if len(lines) == len(typed) else None
     except Invalid:
         return None
 

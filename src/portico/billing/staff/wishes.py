@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
-from portico.billing.models import ChangeRequest, Quotation
+from portico.billing.models import ChangeRequest, ChangeWish, Quotation
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,9 @@ class Request:
 def waiting_requests(quotation: Quotation) -> list[Request]:
     """What the customer asked for and nobody answered yet, with the wishes by line."""
     waiting = ChangeRequest.objects.filter(version__quotation=quotation, answered_at=None)
+    wishes = Prefetch("wishes", ChangeWish.objects.select_related("line"))
     rows = (
-        waiting.select_related("by", "version").prefetch_related("wishes__line").order_by("at")
-        if quotation.current_id
-        else []
+        waiting.select_related("by", "version").prefetch_related(wishes).order_by("at") if quotation.current_id else []
     )
     return [
         Request(
