@@ -148,13 +148,15 @@ def pdf(request: StaffRequest, number: str) -> HttpResponse:
 @staff("sales")
 @require_http_methods(["GET", "HEAD", "POST"])
 def deliver(request: StaffRequest, number: str) -> HttpResponse:
-    """Record what was delivered, by line; the form proposes nothing."""
+    """Record what was delivered: by line, where the form proposes nothing, or all that is left at once."""
     order = find(request, number)
     typed, errors, error, status = dict[int, str](), dict[int, str](), "", 200
     lines = list(order.lines.filter(kind=Line.Kind.LINE).order_by("position"))
     if request.method == "POST":
         typed = {line.pk: request.POST.get(f"quantity-{line.pk}", "").strip()[:40] for line in lines}
         quantities, errors = read_quantities(typed, request.user.language)
+        if "everything" in request.POST:
+            quantities, errors = {line.pk: line.quantity - line.delivered_quantity for line in lines}, {}
         if not errors:
             try:
                 orders.record_delivery(order=order, quantities=quantities, by=request.user, now=timezone.now())
