@@ -74,7 +74,8 @@ def index(request: StaffRequest) -> HttpResponse:
     for row in found.rows:
         row["is_credit_note"] = row["kind"] == Invoice.Kind.CREDIT_NOTE
         row["is_overdue"] = bool(row["due_on"] and row["due_on"] < day and row["payment_state"] in LATE)
-        row["status"] = "overdue" if row["is_overdue"] else row["payment_state"]
+        status_of_invoice = "overdue" if row["is_overdue"] else row["payment_state"]
+        row["status"] = "credit_note" if row["is_credit_note"] else status_of_invoice
     return render(request, "billing/staff/invoices/index.html", {"list": found, "today": day})
 
 

@@ -214,6 +214,14 @@ def test_the_same_delivery_sent_twice_is_refused_when_nothing_is_left_of_it(worl
     assert books() == before
 
 
+def test_one_button_delivers_everything_that_is_left(world: World, client_for: Browser) -> None:
+    client, here = client_for(world.hanna), where(world, SHOWROOM, "deliver/")
+    assert "Everything left was delivered" in text_of(client.get(here))
+    assert client.post(here, main_form(client.get(here)) | {"everything": "1"}).status_code == 302
+    assert delivered(world) == [Decimal(4), Decimal(2)]
+    assert world.order(SHOWROOM).state == "fulfilled"
+
+
 def test_lines_of_another_order_are_not_delivered(world: World, client_for: Browser) -> None:
     foreign, before = lines_of(world, "Oven scale integration")[0], books()
     answer = client_for(world.hanna).post(where(world, SHOWROOM, "deliver/"), {f"quantity-{foreign.pk}": "1"})
