@@ -37,8 +37,10 @@ def test_the_list_shows_every_state_with_its_tag_just_before_amount_due(world: W
         (OPEN, "not_paid"), (LATE, "overdue"), (PART, "overdue"), ("Label printer on the packing bench", "in_payment"),
         ("Training, invoiced twice", "credited"), ("Boutique theme", "paid"),
     ):  # fmt: skip
-        assert shown[world.invoice(title).number] == status
-    assert dict(rows_of(client_for(world.lena).get(LIST)))[world.invoice("Oven scale integration").number] == "disputed"
+        assert shown[str(world.invoice(title).number)] == status
+    assert rows_of(client_for(world.lena).get(LIST, {"status": "disputed"})) == [
+        (world.invoice("Oven scale integration").number, "disputed")
+    ]
     tree = html.fromstring(answer.content.decode())
     headings = [" ".join(one.text_content().split()) for one in tree.xpath("//table//th[@scope='col']")]
     assert headings[-2:] == ["Status", "Amount Due"]
@@ -185,7 +187,7 @@ def test_an_invoice_is_paid_in_full_through_the_sandbox(world: World, client_for
     assert client.post(urlsplit(payment.checkout_url).path, {"choice": "pay"}).status_code == 302
     pay.lookup_payment(payment=payment, now=world.now)
     assert (world.invoice(OPEN).payment_state, world.invoice(OPEN).amount_due_minor) == ("paid", 0)
-    assert dict(rows_of(client.get(LIST)))[world.invoice(OPEN).number] == "paid"
+    assert (world.invoice(OPEN).number, "paid") in rows_of(client.get(LIST))
 
 
 def test_a_part_of_an_invoice_is_paid_and_the_rest_stays_due(world: World, client_for: Browser) -> None:
