@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.core import signing
 from django.core.exceptions import FieldDoesNotExist
@@ -171,7 +172,7 @@ def without_place(params: QueryDict) -> QueryDict:
 
 # Cursors -------------------------------------------------------------------------------------------------------------
 
-KINDS: dict[str, Any] = {"t": datetime.fromisoformat, "d": date.fromisoformat, "n": Decimal}
+KINDS: dict[str, Any] = {"t": datetime.fromisoformat, "d": date.fromisoformat, "n": Decimal, "u": UUID}
 
 
 def dump(values: Sequence[object], salt: str) -> str:
@@ -184,6 +185,8 @@ def dump(values: Sequence[object], salt: str) -> str:
             plain.append(["d", value.isoformat()])
         elif isinstance(value, Decimal):
             plain.append(["n", str(value)])
+        elif isinstance(value, UUID):
+            plain.append(["u", str(value)])
         else:
             plain.append(value)
     return signing.dumps(plain, salt=salt)

@@ -71,7 +71,8 @@ def index(request: StaffRequest) -> HttpResponse:
         rows = rows.filter(TO_REVIEW) if status == "review" else rows.filter(state=status)
     found = listing(
         rows.values(
-            "id", "customer__legal_name", "provider", "amount_minor", "received_minor", "currency", "state", "created_at",
+            "id", "customer__legal_name", "provider", "amount_minor", "received_minor", "currency", "received_currency", "state",
+            "created_at",
             "reference", "payer_name", "review", "reviewed_at",
         ),
         request.GET,
