@@ -44,7 +44,9 @@ class Bars:
 
 
 def bars(rows: Sequence[tuple[str, str, int]], currency: str, language: str) -> Bars:
-    """Lay out `rows` of (label, title, amount in minor units, not negative for the picture) in a 1080 × 222 box."""
+    """Lay out `rows` of (label, title, amount in minor units, not negative for the picture) in a 1080 × 222 box.
+
+    At most 18 rows have room."""
     step = _step(max([minor for _label, _title, minor in rows] + [1]), 10 ** exponent(currency))
     top = max(step * -(-max([minor for *_names, minor in rows] + [0]) // step), step)
     room = WIDTH / max(len(rows), 1)
