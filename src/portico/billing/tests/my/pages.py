@@ -58,6 +58,12 @@ def rows_of(response: Answer) -> list[tuple[str, str]]:
     return [(row.get("data-number"), row.get("data-status")) for row in tree.xpath("//*[@data-number]")]
 
 
+def next_of(response: Answer) -> str:
+    """The address of the next page of a list; empty on the last one."""
+    found = html.fromstring(response.content.decode()).xpath("//a[@rel='next']/@href")
+    return str(found[0]) if found else ""
+
+
 def sums_of(response: Answer, role: str) -> set[tuple[int, str]]:
     """The amounts of a role (total, due) on the page."""
     tree = html.fromstring(response.content.decode())

@@ -14,7 +14,7 @@ from portico import cast
 from portico.accounts.models import Membership, User
 from portico.billing.actions import bill, pay
 from portico.billing.models import Invoice, Payment
-from portico.billing.tests.my.pages import books, form_of, queries_of, rows_of, sums_of, text_of
+from portico.billing.tests.my.pages import books, form_of, next_of, queries_of, rows_of, sums_of, text_of
 from portico.cast import World
 
 Browser = Callable[..., Client]
@@ -91,8 +91,7 @@ def test_the_list_is_sorted_as_asked_also_across_its_pages(
     while query:
         answer = client.get(LIST + query)
         numbers += [number for number, _status in rows_of(answer)]
-        following = html.fromstring(answer.content.decode()).xpath("//a[@rel='next']/@href")
-        query = str(following[0]) if following else ""
+        query = next_of(answer)
     own = Invoice.objects.filter(customer=world.fontaine).exclude(kind="credit_note")
     tie = "-pk" if field.startswith("-") else "pk"
     assert numbers == list(own.order_by(field, tie).values_list("number", flat=True))

@@ -120,6 +120,17 @@ def test_money_beyond_what_was_due_is_shown_as_credit(world: World, client_for: 
     assert "€32.00 is your credit." in told
 
 
+def test_money_that_is_for_no_paper_has_its_page_too(world: World, client_for: Browser) -> None:
+    pay.book_transfer(
+        customer=world.fontaine, invoices=[], amount_minor=5000, received_on=world.now.date(),
+        payer_name="Atelier Fontaine SARL", by=world.omar, now=world.now,
+    )  # fmt: skip
+    payment = Payment.objects.filter(customer=world.fontaine, targets=None).get()
+    told = page(client_for(world.julien), payment)
+    assert "Payment received: €50.00" in told
+    assert "€50.00 is your credit." in told
+
+
 def test_a_piece_of_the_page_asks_again_only_while_something_may_still_come(world: World, client_for: Browser) -> None:
     payment, client = begun(world, client_for), client_for(world.julien)
     piece = client.get(f"/my/payments/{payment.pk}/", headers={"HX-Request": "true"}).content.decode()

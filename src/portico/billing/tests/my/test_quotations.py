@@ -20,6 +20,7 @@ from portico.billing.tests.my.pages import (
     at_once,
     books,
     form_of,
+    next_of,
     queries_of,
     rows_of,
     statuses_of,
@@ -131,8 +132,7 @@ def test_the_list_is_sorted_as_asked_also_across_its_pages(
         answer = client.get(LIST + query)
         assert answer.status_code == 200
         numbers += [number for number, _status in rows_of(answer)]
-        following = answer.context["list"].page.next if answer.context else _next(answer)
-        query, pages = following, pages + 1
+        query, pages = next_of(answer), pages + 1
     own = list(Quotation.objects.filter(customer=world.fontaine, current__isnull=False).select_related("current"))
     assert sorted(numbers) == sorted(one.number for one in own), "every row once, none twice"
     assert pages == -(-len(own) // 4)
@@ -146,13 +146,6 @@ def test_the_list_is_sorted_as_asked_also_across_its_pages(
 
     values = [value(number) for number in numbers]
     assert values == sorted(values, reverse=backwards)
-
-
-def _next(answer: Any) -> str:
-    from lxml import html
-
-    found = html.fromstring(answer.content.decode()).xpath("//a[@rel='next']/@href")
-    return str(found[0]) if found else ""
 
 
 @pytest.mark.parametrize(
