@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -33,7 +33,9 @@ LATEST = 8
 def index(request: StaffRequest) -> HttpResponse:
     """All customers with what they owe, in their own currency."""
     q = search_words(request.GET)
-    still_open = Q(invoices__state=Invoice.State.ISSUED, invoices__amount_due_minor__gt=0)
+    still_open = Q(
+        invoices__state=Invoice.State.ISSUED, invoices__amount_due_minor__gt=0, invoices__currency=F("currency")
+    )
     rows = Customer.objects.filter(seller=request.seller)
     if q:
         rows = rows.filter(Q(legal_name__icontains=q) | Q(vat_id__icontains=q) | Q(city__icontains=q))
