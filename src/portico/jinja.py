@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
+from stdnum import iban as stdnum_iban
 
 from portico.kit import formats
 from portico.statuses import status_of
@@ -46,6 +47,7 @@ def environment(**options: Any) -> Environment:
             "day_time": day_time,
             "paragraphs": paragraphs,
             "country": country,
+            "iban": iban,
         }
     )
     return env
@@ -113,6 +115,11 @@ def day_time(value: datetime | None, zone: ZoneInfo) -> str:
 def country(code: str) -> str:
     """The name of a country: France."""
     return formats.country(code, language())
+
+
+def iban(text: str) -> str:
+    """An account number in groups of four: FR76 3000 6000 0112 3456 7890 189."""
+    return str(stdnum_iban.format(text))
 
 
 def paragraphs(text: str) -> Markup:

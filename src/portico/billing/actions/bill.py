@@ -150,11 +150,11 @@ def issue_prepaid(request: PaymentRequest, *, now: datetime) -> Invoice:
     """
     order = request.order
     if request.kind == PaymentRequest.Kind.DEPOSIT:
-        return issue_deposit(order, by=None, now=now)
-    return invoice_rest(order, by=None, now=now)
+        return issue_deposit(order, by=None, prepaid=True, now=now)
+    return invoice_rest(order, by=None, prepaid=True, now=now)
 
 
-def issue_deposit(order: Order, *, by: User | None, now: datetime) -> Invoice:
+def issue_deposit(order: Order, *, by: User | None, prepaid: bool = False, now: datetime) -> Invoice:
     """The deposit invoice: percent of each VAT group's base, rounded, plus its VAT (DOMAIN 3)."""
     deposit = pricing.deposit(priced(order.lines.all(), order.currency), order.deposit_percent)
     with translation.override(order.customer.language):
@@ -175,12 +175,16 @@ def issue_deposit(order: Order, *, by: User | None, now: datetime) -> Invoice:
         )
         for position, group in enumerate(deposit.groups, start=1)
     ]
-    return _issue(order, Invoice.Kind.DEPOSIT, Totalled(rows, groups_of(deposit)), by=by, now=now)
+    return _issue(order, Invoice.Kind.DEPOSIT, Totalled(rows, groups_of(deposit)), by=by, prepaid=prepaid, now=now)
 
 
-def invoice_rest(order: Order, *, by: User | None, now: datetime) -> Invoice:
-    """Invoice everything not invoiced yet, delivered or not; deposits are deducted."""
-    return _invoice_share(order, {line.pk: line.quantity for line in order.lines.all()}, by=by, now=now)
+def invoice_rest(order: Order, *, by: User | None, prepaid: bool = False, now: datetime) -> Invoice:
+    """Invoice everything not invoiced yet, delivered or not; deposits are deducted.
+
+    `prepaid`: the money is there already, so that the paper asks for none.
+    """
+    everything = {line.pk: line.quantity for line in order.lines.all()}
+    return _invoice_share(order, everything, by=by, prepaid=prepaid, now=now)
 
 
 def invoice_delivered(order: Order, *, by: User | None, now: datetime) -> Invoice:
@@ -188,7 +192,9 @@ def invoice_delivered(order: Order, *, by: User | None, now: datetime) -> Invoic
     return _invoice_share(order, {line.pk: line.delivered_quantity for line in order.lines.all()}, by=by, now=now)
 
 
-def _invoice_share(order: Order, upto: Mapping[int, Decimal], *, by: User | None, now: datetime) -> Invoice:
+def _invoice_share(
+    order: Order, upto: Mapping[int, Decimal], *, by: User | None, prepaid: bool = False, now: datetime
+) -> Invoice:
     """Invoice each line up to the cumulative quantity of `upto`."""
     lines = list(order.lines.select_for_update().order_by("position"))
     last = all(upto[line.pk] == line.quantity for line in lines if line.kind == Line.Kind.LINE)
@@ -208,7 +214,7 @@ def _invoice_share(order: Order, upto: Mapping[int, Decimal], *, by: User | None
     for row in rows:
         if row.order_line is not None:
             row.order_line.invoice(row.quantity if row.kind == Line.Kind.LINE else Decimal(0), row.net_minor)
-    return _issue(order, Invoice.Kind.INVOICE, Totalled(rows, groups), by=by, now=now)
+    return _issue(order, Invoice.Kind.INVOICE, Totalled(rows, groups), by=by, prepaid=prepaid, now=now)
 
 
 def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last: bool) -> list[InvoiceLine]:
@@ -289,7 +295,7 @@ def _refuse_less_than_deposit(whole: Groups, billed: Groups, share: Groups, depo
             )
 
 
-def _issue(order: Order, kind: str, content: Totalled, *, by: User | None, now: datetime) -> Invoice:
+def _issue(order: Order, kind: str, content: Totalled, *, by: User | None, prepaid: bool, now: datetime) -> Invoice:
     """Save, number, freeze and chain one invoice of an order; the customer's identity is locked from here on."""
     invoice = Invoice(
         seller=order.seller,
@@ -305,11 +311,18 @@ def _issue(order: Order, kind: str, content: Totalled, *, by: User | None, now: 
         delivered_on=today(now, order.seller.zone) if kind == Invoice.Kind.INVOICE else None,
     )
     due_days = 0 if kind == Invoice.Kind.DEPOSIT or order.payment_policy == "full" else order.due_days
-    return _save_and_issue(invoice, content, terms=order.terms, due_days=due_days, by=by, now=now)
+    return _save_and_issue(invoice, content, terms=order.terms, due_days=due_days, by=by, prepaid=prepaid, now=now)
 
 
 def _save_and_issue(
-    invoice: Invoice, content: Totalled, *, terms: Any, due_days: int, by: User | None, now: datetime
+    invoice: Invoice,
+    content: Totalled,
+    *,
+    terms: Any,
+    due_days: int,
+    by: User | None,
+    prepaid: bool = False,
+    now: datetime,
 ) -> Invoice:
     invoice.lines_net_minor, invoice.allowances_minor = content.lines_net_minor, content.allowances_minor
     invoice.charges_minor = content.charges_minor
@@ -337,7 +350,7 @@ def _save_and_issue(
     invoice.issue(
         today=today(now, invoice.seller.zone),
         due_days=due_days,
-        content=frozen_content(invoice, terms),
+        content=frozen_content(invoice, terms, prepaid=prepaid),
         buyer=buyer_block(invoice),
         by=by,
         now=now,
@@ -354,7 +367,7 @@ def _save_and_issue(
 # The frozen copy -------------------------------------------------------------------------------------------------------
 
 
-def frozen_content(invoice: Invoice, terms: Any) -> dict[str, Any]:
+def frozen_content(invoice: Invoice, terms: Any, *, prepaid: bool) -> dict[str, Any]:
     """What is hashed of an invoice beside its buyer: seller, lines, groups, totals, terms, as they are printed."""
     lines = invoice.lines.order_by("position")
     return {
@@ -379,6 +392,7 @@ def frozen_content(invoice: Invoice, terms: Any) -> dict[str, Any]:
             "total": invoice.total_minor,
         },
         "terms": terms,
+        "prepaid": prepaid,
     }
 
 
