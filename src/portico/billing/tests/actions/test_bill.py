@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from portico.billing.actions import bill
@@ -90,6 +90,9 @@ def groups(invoices: list[Invoice]) -> dict[tuple[str, Decimal], tuple[int, int]
     return {key: (base, vat) for key, (base, vat) in sums.items() if base or vat}
 
 
+@example(
+    lines=[(Decimal("0.001"), Decimal("0.001"), 0, ("S", Decimal(20)))], parts=[1, 1], percent=0
+)  # soon all delivered
 @given(lines=LINES, parts=st.lists(st.integers(1, 4), min_size=1, max_size=4), percent=st.sampled_from([0, 10, 30, 33]))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.usefixtures("db")
@@ -109,7 +112,11 @@ def test_the_invoices_of_an_order_add_up_to_it(world: "World", lines, parts, per
                     bill.invoice_delivered(order, by=None, now=now)
             except Conflict:
                 continue  # nothing new to invoice, or less would be left than the deposit
-        bill.invoice_rest(order, by=None, now=world.now + timedelta(days=30))
+        later = world.now + timedelta(days=30)
+        if bill.left_to_invoice(order):
+            bill.invoice_rest(order, by=None, now=later)
+        with pytest.raises(Conflict), transaction.atomic():
+            bill.invoice_rest(order, by=None, now=later)
         invoices = list(order.invoices.all())
         assert sum(invoice.net_minor for invoice in invoices) == order.net_minor
         assert sum(invoice.vat_minor for invoice in invoices) == order.vat_minor
