@@ -319,6 +319,7 @@ def answer_request(*, quotation: Quotation, apply_wishes: bool, by: User, now: d
     Comments are for a person to answer. Conflict when a draft is there already and wishes were to be applied.
     """
     with transaction.atomic():
+        quotation = locked(quotation.pk)
         if apply_wishes and quotation.versions.filter(state=QuotationVersion.State.DRAFT).exists():
             raise Conflict(_("A new version is being written already. Edit that one. Nothing was changed."))
         version = new_version(quotation=quotation, by=by, now=now)
