@@ -21,9 +21,10 @@ from portico.accounts.models import Customer
 from portico.billing.actions import pay
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import Invoice, Order, Payment, PaymentRequest
-from portico.billing.staff.desk import Sort, by_id, chosen_status, listing, search_words
+from portico.billing.staff.desk import by_id
 from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_amount
 from portico.kit.periods import today
 from portico.kit.text import one_line
@@ -71,9 +72,8 @@ def index(request: StaffRequest) -> HttpResponse:
         rows = rows.filter(TO_REVIEW) if status == "review" else rows.filter(state=status)
     found = listing(
         rows.values(
-            "id", "customer__legal_name", "provider", "amount_minor", "received_minor", "currency", "received_currency", "state",
-            "created_at",
-            "reference", "payer_name", "review", "reviewed_at",
+            "id", "customer__legal_name", "provider", "amount_minor", "received_minor", "currency", "received_currency",
+            "state", "created_at", "reference", "payer_name", "review", "reviewed_at",
         ),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
@@ -194,7 +194,7 @@ def proposed(request: StaffRequest, customer: Customer, invoices: list[Invoice])
 
 def read_arrival(posted: QueryDict) -> Arrival:
     """The form as it was posted."""
-    return Arrival(
+    arrival = Arrival(
         reference=one_line(posted.get("reference", ""))[:60],
         amount=one_line(posted.get("amount", ""))[:40],
         day=one_line(posted.get("day", ""))[:20],
@@ -203,6 +203,9 @@ def read_arrival(posted: QueryDict) -> Arrival:
         order=one_line(posted.get("order", ""))[:40],
         again="again" in posted,
     )
+    if len(posted.getlist("order")) > 1:
+        arrival.errors["for"] = _("Choose one order at a time. Nothing was booked.")
+    return arrival
 
 
 def try_booking(

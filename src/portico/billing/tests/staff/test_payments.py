@@ -317,6 +317,17 @@ def test_a_transfer_for_an_order_s_deposit_confirms_it(world: World, client_for:
     assert (deposit.kind, deposit.total_minor, deposit.payment_state) == ("deposit", 273_600, "paid")
 
 
+def test_a_transfer_for_two_orders_at_once_is_asked_to_be_split(world: World, client_for: Browser) -> None:
+    for _moment in sold(world, world.fontaine, "Third", [line(world, "training")], world.now, payment_policy="full"):
+        pass
+    numbers = [world.order("Second workshop").number, world.order("Third").number]
+    before = books()
+    answer = client_for(world.omar).post(BOOK, booking(world.fontaine, "3,360.00") | {"order": numbers})
+    assert answer.status_code == 400
+    assert "Choose one order at a time" in text_of(answer)
+    assert books() == before
+
+
 def test_the_same_arrival_twice_is_booked_once_unless_it_is_said_that_it_came_twice(
     world: World, client_for: Browser
 ) -> None:
