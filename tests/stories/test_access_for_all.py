@@ -54,6 +54,11 @@ def staff_pages(world: World) -> list[str]:
     ]  # fmt: skip
 
 
+def public_pages(world: World) -> list[str]:
+    """What anybody may open."""
+    return ["/account/login/", "/account/password/reset/", "/nothing/"]
+
+
 def faults(page: Page, path: str) -> list[str]:
     """What axe, the width of the page and the console say against a page."""
     said: list[str] = []
@@ -78,7 +83,7 @@ def test_pages_are_accessible(visit: Visit, story_world: World, side: str, width
     paths = {
         "customer": customer_pages,
         "staff": staff_pages,
-        "nobody": lambda world: ["/account/login/", "/account/password/reset/", "/nothing/"],
+        "nobody": public_pages,
     }[side](story_world)
     page = visit(who, paths[0], width=width, scheme=scheme)
     found = [fault for path in paths for fault in faults(page, path)]

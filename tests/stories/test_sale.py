@@ -113,7 +113,9 @@ def test_reject_and_reopen(visit: Visit, story_world: World) -> None:
     expect(page.get_by_text("Rejected").first).to_be_visible()
     page.get_by_role("button", name="Reopen this quotation").click()
     expect(page.get_by_text("The quotation is open again.")).to_be_visible()
-    assert story_world.quotation(ROLL_OUT).current.state == "sent"
+    current = story_world.quotation(ROLL_OUT).current
+    assert current is not None
+    assert current.state == "sent"
 
 
 def test_an_expired_quotation_offers_to_ask_for_a_new_one(visit: Visit, story_world: World) -> None:

@@ -10,7 +10,7 @@ from portico.accounts.access import MemberRequest, member
 from portico.billing.documents import build
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Invoice
-from portico.billing.my.lists import pdf_answer
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Missing
 
 
@@ -48,7 +48,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
 def pdf(request: MemberRequest, number: str) -> HttpResponse:
     """The issued file: always the same bytes."""
     note = find(request, number)
-    return pdf_answer(request, issued_pdf(note), f"{note.number}.pdf")
+    return pdf_answer(issued_pdf(note), f"{note.number}.pdf")
 
 
 urlpatterns = [

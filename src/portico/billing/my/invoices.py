@@ -18,8 +18,9 @@ from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Allocation, Invoice
 from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
-from portico.billing.my.lists import matching, pdf_answer
+from portico.billing.my.lists import matching
 from portico.billing.my.nav import nav_of
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import exponent
@@ -146,7 +147,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
 def pdf(request: MemberRequest, number: str) -> HttpResponse:
     """The issued file: always the same bytes."""
     invoice = find(request, number)
-    return pdf_answer(request, issued_pdf(invoice), f"{invoice.number}.pdf")
+    return pdf_answer(issued_pdf(invoice), f"{invoice.number}.pdf")
 
 
 # Paying ----------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,8 @@
-"""What the customer's lists and papers share: searching by number, title or amount, and handing out a PDF."""
+"""What the customer's lists share: searching by number, title or amount."""
 
-import hashlib
 import re
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
-from django.utils.http import quote_etag
 
 from portico.accounts.access import MemberRequest
 from portico.kit.errors import Invalid
@@ -38,16 +34,3 @@ def amount_in(words: str, currency: str, language: str) -> int | None:
         return parse_amount(plain, currency, language)
     except Invalid:
         return None
-
-
-def pdf_answer(request: HttpRequest, content: bytes, name: str) -> HttpResponse:
-    """A PDF to look at or to keep; `name` is made of our own numbers. Asked again with its ETag: 304, nothing is sent."""
-    etag = quote_etag(hashlib.sha256(content).hexdigest())
-    headers = {
-        "Content-Disposition": f'inline; filename="{name}"',
-        "Cache-Control": "private, no-cache",
-        "ETag": etag,
-    }
-    answer = HttpResponse(content, content_type="application/pdf", headers=headers)
-    found = get_conditional_response(request, etag=etag, response=answer)
-    return found if isinstance(found, HttpResponse) else answer

@@ -22,7 +22,8 @@ from portico.billing.models import Allocation, Invoice, Order, PaymentRequest
 from portico.billing.models.invoice import overdue
 from portico.billing.models.order import progress
 from portico.billing.my import paying
-from portico.billing.my.lists import matching, pdf_answer
+from portico.billing.my.lists import matching
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
 from portico.kit.listing import Sort, chosen_status, listing, plain, search_words
 from portico.kit.periods import today
@@ -254,7 +255,7 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
     """The order as it stands, as a PDF."""
     order = find(request, number)
     content = render_pdf(build.order_sheet(order), accent=order.seller.accent)
-    return pdf_answer(request, content, f"{order.number}.pdf")
+    return pdf_answer(content, f"{order.number}.pdf")
 
 
 @member()
@@ -267,7 +268,7 @@ def payment_request(request: MemberRequest, number: str) -> HttpResponse:
         raise Missing(_("This order has no payment request."))
     asked.order = order
     sheet = build.payment_request_sheet(asked, paid_minor=asked.paid_minor, reference=order.number, epc="")
-    return pdf_answer(request, render_pdf(sheet, accent=order.seller.accent), f"{order.number}-payment-request.pdf")
+    return pdf_answer(render_pdf(sheet, accent=order.seller.accent), f"{order.number}-payment-request.pdf")
 
 
 urlpatterns = [

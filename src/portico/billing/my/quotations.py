@@ -25,7 +25,8 @@ from portico.billing.documents.offer import deposit_of, price_selection
 from portico.billing.documents.render import render_pdf
 from portico.billing.models import Order, Quotation, QuotationLine, QuotationVersion
 from portico.billing.my import choosing
-from portico.billing.my.lists import matching, pdf_answer
+from portico.billing.my.lists import matching
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
@@ -296,9 +297,9 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
     offer = open_offer(request, find(request, number), request.GET)
     name = f"{offer.quotation.number}-v{offer.version.version}.pdf"
     if offer.acceptance is not None:
-        return pdf_answer(request, offer.acceptance.pdf.read(), name)
+        return pdf_answer(offer.acceptance.pdf.read(), name)
     sheet = build.quotation_sheet(offer.version, offer.choices, now=offer.now, stamped=True)
-    return pdf_answer(request, render_pdf(sheet, accent=offer.quotation.seller.accent), name)
+    return pdf_answer(render_pdf(sheet, accent=offer.quotation.seller.accent), name)
 
 
 # Deciding --------------------------------------------------------------------------------------------------------------

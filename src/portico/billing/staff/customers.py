@@ -15,8 +15,8 @@ from django.views.decorators.http import require_safe
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Membership
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, Subscription
-from portico.billing.staff.desk import Sort, listing, search_words
 from portico.kit.errors import Missing
+from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
 
 SORTS = {

@@ -19,13 +19,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from portico.accounts.access import StaffRequest, staff
 from portico.billing.actions import bill
 from portico.billing.documents import build
-from portico.billing.documents import render as papers
+from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Allocation, Invoice, InvoiceLine
 from portico.billing.models.line import Line
-from portico.billing.staff.desk import Sort, chosen_status, listing, pdf_answer, search_words
 from portico.billing.staff.orders import read_quantities
-from portico.kit import files
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
 from portico.kit.text import paragraphs
 
@@ -135,11 +135,7 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
 def pdf(request: StaffRequest, number: str) -> HttpResponse:
     """The issued file, made once and kept."""
     invoice = find(request, number)
-    if invoice.pdf is None:
-        content = papers.render_pdf(build.invoice_sheet(invoice, live=False), accent=request.seller.accent)
-        invoice.keep_pdf(files.store(content, "application/pdf"))
-    assert invoice.pdf is not None
-    return pdf_answer(invoice.pdf.read(), f"{invoice.number}.pdf")
+    return pdf_answer(issued_pdf(invoice), f"{invoice.number}.pdf")
 
 
 @staff("finance")

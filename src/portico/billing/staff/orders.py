@@ -21,8 +21,9 @@ from portico.billing.documents import build
 from portico.billing.documents import render as papers
 from portico.billing.models import Invoice, Order, OrderLine, PaymentRequest
 from portico.billing.models.line import Line
-from portico.billing.staff.desk import Sort, chosen_status, listing, pdf_answer, search_words
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_decimal
 
 STATUSES = {

@@ -34,9 +34,11 @@ from portico.billing.models import (
 )
 from portico.billing.staff import editor
 from portico.billing.staff.begin import KINDS, TERMS, begin
-from portico.billing.staff.desk import Sort, by_id, chosen_status, listing, pdf_answer, search_words
+from portico.billing.staff.desk import by_id
 from portico.billing.staff.wishes import waiting_requests
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
 
 STATUSES = {

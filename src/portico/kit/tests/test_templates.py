@@ -23,8 +23,7 @@ def shown(page: Path) -> str:
 
 @pytest.mark.parametrize("page", pages(), ids=shown)
 def test_a_template_compiles(page: Path) -> None:
-    name = str(page).split("/templates/")[-1]
-    assert engines["jinja2"].env.get_template(name).filename == str(page)
+    engines["jinja2"].get_template(str(page).split("/templates/")[-1])  # TemplateSyntaxError otherwise
 
 
 @pytest.mark.parametrize("page", pages(), ids=shown)
