@@ -16,8 +16,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from portico.accounts.models import Customer, Membership, Seller, User
-from portico.billing.actions import bill, decide, draft, pay, send
+from portico.billing.actions import decide, draft, pay, send
 from portico.billing.actions import order as orders
+from portico.billing.actions.credit import credit_invoice, dispute_invoice
 from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
@@ -546,7 +547,7 @@ def _credited(world: World, at: datetime) -> Story:
     )
     later = yield at + timedelta(days=2)
     with transaction.atomic():
-        bill.credit_invoice(
+        credit_invoice(
             invoice=order.invoices.get(kind="invoice"),
             quantities=None,
             reason="The session was invoiced twice.",
@@ -563,7 +564,7 @@ def _overdue(world: World, at: datetime) -> Story:
 def _disputed(world: World, at: datetime) -> Story:
     order = yield from sold(world, world.lindner, "Oven scale integration", [line(world, "consulting-day", "1.5")], at)
     later = yield at + timedelta(days=5)
-    bill.dispute_invoice(invoice=order.invoices.get(), by=world.omar, now=later)
+    dispute_invoice(invoice=order.invoices.get(), by=world.omar, now=later)
 
 
 def _in_payment(world: World, at: datetime) -> Story:

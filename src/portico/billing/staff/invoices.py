@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import StaffRequest, staff
-from portico.billing.actions import bill
+from portico.billing.actions.credit import credit_invoice
 from portico.billing.documents import build
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Allocation, Invoice, InvoiceLine
@@ -182,7 +182,7 @@ def make(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mappin
     if scope == "lines" and not any(quantities.values()):
         raise Invalid(_("Enter the quantity to credit for at least one line."))
     with transaction.atomic():
-        return bill.credit_invoice(
+        return credit_invoice(
             invoice=invoice,
             quantities=None if scope == "full" else quantities,
             reason=reason,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from portico.billing.actions import bill
 from portico.billing.actions import order as orders
+from portico.billing.actions.credit import credit_invoice
 from portico.billing.models import Invoice, InvoiceLine, Order, OrderLine
 from portico.kit.errors import Conflict, Invalid
 
@@ -156,7 +157,7 @@ def test_nothing_left_to_invoice_is_refused_and_takes_no_number(world: "World") 
 
 def credit(world: "World", invoice: Invoice, quantities: dict[int, Decimal] | None, *, again: bool = False) -> Invoice:
     with transaction.atomic():
-        return bill.credit_invoice(
+        return credit_invoice(
             invoice=invoice, quantities=quantities, reason="Wrong", invoice_again=again, by=world.omar, now=world.now
         )
 

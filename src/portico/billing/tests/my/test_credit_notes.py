@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from portico.billing.actions import bill
+from portico.billing.actions.credit import credit_invoice
 from portico.billing.models import Invoice
 from portico.billing.tests.my.pages import books, queries_of, text_of
 from portico.cast import World
@@ -30,7 +30,7 @@ def test_a_credit_note_tells_what_it_settles_and_why(world: World, client_for: B
 
 def test_what_a_credit_note_gives_back_of_a_paid_invoice_is_shown_as_credit(world: World, client_for: Browser) -> None:
     with transaction.atomic():
-        bill.credit_invoice(
+        credit_invoice(
             invoice=world.invoice("Boutique theme"), quantities=None, reason="The theme was <b>wrong</b>.",
             invoice_again=False, by=world.omar, now=world.now,
         )  # fmt: skip

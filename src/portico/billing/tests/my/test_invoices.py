@@ -12,7 +12,8 @@ from lxml import html
 
 from portico import cast
 from portico.accounts.models import Membership, User
-from portico.billing.actions import bill, pay
+from portico.billing.actions import pay
+from portico.billing.actions.credit import dispute_invoice
 from portico.billing.models import Invoice, Payment
 from portico.billing.tests.my.pages import books, form_of, next_of, queries_of, rows_of, sums_of, text_of
 from portico.cast import World
@@ -286,7 +287,7 @@ def test_an_invoice_paid_meanwhile_is_not_paid_from_a_tab_left_open(world: World
 def test_an_invoice_disputed_meanwhile_is_not_paid(world: World, client_for: Browser) -> None:
     client = client_for(world.julien)
     sent = form_of(client.get(where(world, tail="pay/"))) | {"provider": "sandbox"}
-    bill.dispute_invoice(invoice=world.invoice(OPEN), by=world.omar, now=world.now)
+    dispute_invoice(invoice=world.invoice(OPEN), by=world.omar, now=world.now)
     before = books()
     answer = client.post(where(world, tail="pay/"), sent)
     assert answer.status_code == 409

@@ -10,7 +10,7 @@ from django.test import Client
 from lxml import html
 
 from portico.accounts.models import Event
-from portico.billing.actions import bill
+from portico.billing.actions.credit import dispute_invoice
 from portico.billing.models import Invoice, InvoiceLine
 from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
 from portico.billing.tests.staff.pages import main_form
@@ -341,7 +341,7 @@ def test_a_wrong_invoice_is_credited_and_its_quantities_are_free_again(world: Wo
 
 
 def test_a_disputed_invoice_is_not_overdue_and_its_dispute_is_noted_once(world: World, client_for: Browser) -> None:
-    bill.dispute_invoice(invoice=world.invoice(OVERDUE), by=world.omar, now=world.now)
+    dispute_invoice(invoice=world.invoice(OVERDUE), by=world.omar, now=world.now)
     client = client_for(world.omar)
     assert (world.invoice(OVERDUE).number, "disputed") in rows_of(client.get(f"{LIST}?status=disputed"))
     told = text_of(client.get(where(world)))
