@@ -53,8 +53,8 @@ def sweep(*, every: float) -> Callable[[Run], Run]:
 
 
 def discover() -> list[Sweep]:
-    """Every sweep of every app, by name."""
-    autodiscover_modules("jobs")
+    """Every sweep of every app, by name; the letters bring the outbox's own."""
+    autodiscover_modules("jobs", "letters")
     return [registry[name] for name in sorted(registry)]
 
 
