@@ -3,7 +3,7 @@
 Every function runs inside the caller's transaction unless it says that it opens one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -199,10 +199,14 @@ def _open_subscription(order: Order, *, now: datetime) -> Subscription:
     return subscription
 
 
-def record_delivery(*, order: Order, quantities: Mapping[int, Decimal], by: User, now: datetime) -> None:
+def record_delivery(
+    *, order: Order, quantities: Mapping[int, Decimal], seen: str | None = None, by: User, now: datetime
+) -> None:
     """Staff record what was delivered, by order line id; all delivered: the order is fulfilled. Opens a transaction.
 
-    Raises Conflict when the order is not confirmed, Invalid for a quantity that is nothing or more than is left.
+    `seen`: what the form showed as delivered (see `delivered_so_far`), so that a form sent twice is recorded once.
+    Raises Conflict when the order is not confirmed or more was delivered meanwhile, Invalid for a quantity that is
+    nothing or more than is left.
     """
     with transaction.atomic():
         order = (
@@ -217,6 +221,12 @@ def record_delivery(*, order: Order, quantities: Mapping[int, Decimal], by: User
                 else _("Everything of this order was delivered already. Nothing was changed.")
             )
         lines = {line.pk: line for line in order.lines.filter(kind=Line.Kind.LINE)}
+        if seen is not None and seen != delivered_so_far(lines.values()):
+            raise Conflict(
+                _(
+                    "Another delivery of this order was recorded meanwhile, perhaps by this very form. Nothing was changed."
+                )
+            )
         wanted = {key: quantity for key, quantity in quantities.items() if quantity}
         if not wanted or not set(wanted) <= set(lines):
             raise Invalid(_("Enter the quantity delivered for at least one line of this order."))
@@ -231,6 +241,11 @@ def record_delivery(*, order: Order, quantities: Mapping[int, Decimal], by: User
             lines={str(key): str(quantity) for key, quantity in wanted.items()},
         )
         _fulfil_when_delivered(order, by=by, now=now)
+
+
+def delivered_so_far(lines: Iterable[OrderLine]) -> str:
+    """What is delivered of an order, as a text that changes with every delivery."""
+    return str(sum((line.delivered_quantity for line in lines), Decimal(0)))
 
 
 def _fulfil_when_delivered(order: Order, *, by: User | None, now: datetime) -> None:

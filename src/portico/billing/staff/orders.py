@@ -160,7 +160,13 @@ def deliver(request: StaffRequest, number: str) -> HttpResponse:
             quantities, errors = {line.pk: line.quantity - line.delivered_quantity for line in lines}, {}
         if not errors:
             try:
-                orders.record_delivery(order=order, quantities=quantities, by=request.user, now=timezone.now())
+                orders.record_delivery(
+                    order=order,
+                    quantities=quantities,
+                    seen=request.POST.get("delivered"),
+                    by=request.user,
+                    now=timezone.now(),
+                )
             except Invalid as refusal:
                 error = refusal.message
             else:
@@ -174,6 +180,7 @@ def deliver(request: StaffRequest, number: str) -> HttpResponse:
     context = {
         "order": order,
         "rows": [(line, line.quantity - line.delivered_quantity, typed.get(line.pk, "")) for line in lines],
+        "delivered": orders.delivered_so_far(lines),
         "errors": errors,
         "error": error,
     }
