@@ -7,16 +7,31 @@ from urllib.parse import quote
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from portico.accounts.letters import credentials_changed, seller_of
 from portico.accounts.models import Seller, User
 from portico.kit.addresses import absolute
 
 SILENT = {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}
 """Messages that say what the page itself shows."""
+
+CHANGED = {
+    "account/email/password_changed": "password",
+    "account/email/password_reset": "password",
+    "account/email/password_set": "password",
+    "account/email/email_changed": "email",
+    "mfa/email/totp_activated": "factor_added",
+    "mfa/email/webauthn_added": "factor_added",
+    "mfa/email/totp_deactivated": "factor_removed",
+    "mfa/email/webauthn_removed": "factor_removed",
+    "mfa/email/recovery_codes_generated": "recovery_codes",
+}
+"""What allauth tells about a credential, as our letter names it."""
 
 
 def home_of(user: object) -> str:
@@ -66,7 +81,23 @@ class Adapter(DefaultAccountAdapter):
         if message_template not in SILENT:
             super().add_message(request, level, message_template, message_context, extra_tags, message)
 
-    # Mails: the seller's name on them, the person's language in them, our own address as the only host.
+    # Mails. A changed credential is told by a letter of ours, through the outbox. The link that resets a password is sent at
+    # once and kept nowhere: it opens the login. On them the seller's name, in them the person's language, our own address
+    # as the only host.
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: AbstractBaseUser,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """A credential of `user` changed; `email` is where to say so, when that is not its address any more."""
+        if isinstance(user, User) and template_prefix in CHANGED:
+            with transaction.atomic():
+                credentials_changed(
+                    user=user, what=CHANGED[template_prefix], now=timezone.now(), address=str(email or "")
+                )
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """One mail in the language of the person it goes to."""
@@ -92,13 +123,3 @@ class Adapter(DefaultAccountAdapter):
         """The link of a reset mail, built from PORTICO_BASE_URL: a Host header never ends up in a mail."""
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
         return absolute(path.replace("UID-KEY", quote(key)))
-
-
-def seller_of(user: object) -> Seller | None:
-    """The seller a person works or buys for; an unknown address gets the installation's."""
-    if isinstance(user, User):
-        if user.staff_of is not None:
-            return user.staff_of
-        if user.current_membership is not None:
-            return user.current_membership.customer.seller
-    return Seller.objects.order_by("id").first()

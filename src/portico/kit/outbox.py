@@ -153,8 +153,14 @@ def kind(
 
 def kinds() -> dict[str, Kind]:
     """Every letter there is, by its event, in the order of the apps."""
-    autodiscover_modules("letters")
+    discover()
     return _kinds
+
+
+@cache
+def discover() -> None:
+    """Import every app's `letters.py`, once a process."""
+    autodiscover_modules("letters")
 
 
 # Writing --------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.test import Client
 
 from portico.accounts.models import User
 from portico.cast import PASSWORD, World
+from portico.kit.models import Letter
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/account/login/"
@@ -196,4 +197,6 @@ def test_changing_the_password_keeps_this_session_and_tells_by_mail(
     assert response.headers["Location"] == "/my/account/"
     assert client.get("/my/account/").status_code == 200
     assert other.get("/my/account/").headers["Location"].startswith(LOGIN)
-    assert [message.to for message in mail.outbox] == [[world.camille.email]]
+    letter = Letter.objects.get(event="credentials_changed")
+    assert (letter.to_address, letter.person) == (world.camille.email, world.camille.pk)
+    assert mail.outbox == [], "the worker sends it"

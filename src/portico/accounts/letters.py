@@ -1,0 +1,230 @@
+"""Whom a mail goes to, and the mails about a login: the invitation, and a credential that was changed.
+
+Readers are people with their own language, each once; what a person has switched off it does not get. The other apps' letters
+ask here for their readers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.db.models import Q
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from portico.accounts.models import Customer, InvoiceRecipient, LetterChoice, Membership, Seller, User
+from portico.kit.addresses import absolute
+from portico.kit.models import Letter
+from portico.kit.outbox import MEMBER, STAFF, Drawn, Reader, Sender, kind, kinds, post
+
+DECIDES: Sequence[str] = ("owner", "approver")
+PAYS: Sequence[str] = ("owner", "billing")
+EVERYBODY: Sequence[str] = ("owner", "approver", "billing", "viewer")
+REASONS = {
+    "decides": lazy("You get this because you may decide for %(company)s in this portal."),
+    "pays": lazy("You get this because you look after the payments of %(company)s in this portal."),
+    "member": lazy("You get this because you have a login for %(company)s in this portal."),
+    "recipient": lazy("You get this because %(company)s has its invoices sent to this address. Ask there to change it."),
+    "sells": lazy("You get this because you look after this customer."),
+    "login": lazy("You get this because it concerns your login. Such mails cannot be switched off."),
+}  # fmt: skip
+
+
+# Readers --------------------------------------------------------------------------------------------------------------
+
+
+def wanted(member: Membership | User, event: str) -> bool:
+    """Whether this person gets the mails of `event`; what cannot be switched off is always wanted."""
+    user = member.user if isinstance(member, Membership) else member
+    return not kinds()[event].optional or not LetterChoice.refusing([user.pk], event)
+
+
+def switches(user: User) -> list[tuple[str, str, bool]]:
+    """What this person may switch on and off: event, its words, whether it is on."""
+    side = STAFF if user.is_staff else MEMBER
+    off = set(LetterChoice.objects.filter(user=user, wanted=False).values_list("event", flat=True))
+    return [
+        (one.event, str(one.label), one.event not in off)
+        for one in kinds().values()
+        if one.optional and side in one.sides
+    ]
+
+
+def members(customer: Customer, roles: Sequence[str], event: str, *, why: str, but: User | None = None) -> list[Reader]:
+    """The active people of `customer` who hold any of `roles` and want it; `but` did it and knows."""
+    held = Q()
+    for role in roles:
+        held |= Q(**{f"is_{role}": True})
+    rows = Membership.objects.filter(held, customer=customer, user__is_active=True).select_related("user")
+    return readers((one.user for one in rows.order_by("pk") if but is None or one.user_id != but.pk), event, why=why)
+
+
+def payers(customer: Customer, event: str, *, recipients: bool = False) -> list[Reader]:
+    """Who looks after `customer`'s money; with `recipients` also the addresses that get its invoices."""
+    found = members(customer, PAYS, event, why="pays")
+    if recipients:
+        known = {reader.address.lower() for reader in found}
+        found += [
+            Reader(one.email, one.name, one.language, "recipient")
+            for one in InvoiceRecipient.objects.filter(customer=customer)
+            if one.email.lower() not in known
+        ]
+    return found
+
+
+def sellers(seller: Seller, salesperson: User | None, event: str, *, but: User | None = None) -> list[Reader]:
+    """Who looks after a sale: its salesperson, else everybody who sells, else the administrators."""
+    if salesperson is not None and salesperson.is_active and salesperson.is_staff:
+        found = [salesperson]
+    else:
+        rows = User.objects.filter(staff_of=seller, is_active=True)
+        found = list(rows.filter(staff_role=User.StaffRole.SALES).order_by("pk")) or list(
+            rows.filter(staff_role=User.StaffRole.ADMIN).order_by("pk")
+        )
+    return readers((user for user in found if but is None or user.pk != but.pk), event, why="sells")
+
+
+def readers(users: Iterable[User], event: str, *, why: str) -> list[Reader]:
+    """These people as readers, without those who do not want it."""
+    people = list(users)
+    one = kinds()[event]
+    refusing = LetterChoice.refusing([user.pk for user in people], event) if one.optional and people else set()
+    return [
+        Reader(user.email, user.get_full_name(), user.language, why, user.pk)
+        for user in people
+        if user.pk not in refusing
+    ]
+
+
+# What every letter shows ------------------------------------------------------------------------------------------------
+
+
+def sender_of(seller: Seller) -> Sender:
+    """The seller as the sender of a letter, its address at the foot."""
+    place = " ".join(part for part in (seller.postcode, seller.city) if part)
+    address = ", ".join(part for part in (seller.street, seller.street_2, place) if part)
+    footer = [seller.legal_name, address, _("Questions: %(email)s") % {"email": seller.support_email}]
+    return Sender(seller.short_name, seller.support_email, [line for line in footer if line], seller.accent)
+
+
+def drawn(
+    letter: Letter,
+    *,
+    seller: Seller,
+    path: str,
+    customer: Customer | None = None,
+    context: Mapping[str, object],
+    **more: object,
+) -> Drawn:
+    """A letter of `seller`, with the reason why its reader gets it and where to change that."""
+    return Drawn(
+        sender=sender_of(seller),
+        path=path,
+        why=str(REASONS[letter.why]) % {"company": customer.legal_name if customer else seller.short_name},
+        change=change_path(letter),
+        context={"seller": seller, "customer": customer, **context},
+        **more,  # type: ignore[arg-type]  # attachments and secrets, as Drawn takes them
+    )
+
+
+def change_path(letter: Letter) -> str:
+    """Where this reader chooses its mails; empty for an address without a login."""
+    if letter.person is None:
+        return ""
+    face = "staff" if letter.why == "sells" else "my"
+    try:
+        return reverse(f"{face}:account.letters")
+    except NoReverseMatch:
+        return reverse(f"{face}:account.index")
+
+
+# Letters about a login --------------------------------------------------------------------------------------------------
+
+
+def invitation(*, membership: Membership, by: User, now: datetime, again: str = "") -> None:
+    """Somebody may work for a customer from now on: a link to choose a password, or to sign in where there is one.
+
+    `again` must differ for each new invitation of the same membership.
+    """
+    user, customer = membership.user, membership.customer
+    post(
+        "invitation",
+        readers([user], "invitation", why="login"),
+        about=f"membership:{membership.pk}",
+        data={"membership": membership.pk, "by": by.pk},
+        seller=customer.seller_id,
+        customer=customer.pk,
+        again=again,
+        now=now,
+    )
+
+
+@kind("invitation", label=lazy("An invitation to this portal"), optional=False)
+def draw_invitation(letter: Letter) -> Drawn | None:
+    """The link holds a key that works once; it is made at the moment of sending and not kept."""
+    membership = Membership.objects.select_related("user", "customer__seller").get(pk=letter.data["membership"])
+    user, customer = membership.user, membership.customer
+    if not user.is_active:
+        return None
+    path, secrets = reverse("account_login"), []
+    if not user.has_usable_password():
+        key = default_token_generator.make_token(user)
+        found = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        path = found.replace("UID-KEY", f"{user_pk_to_url_str(user)}-{key}")
+        secrets = [absolute(path)]
+    by = User.objects.filter(pk=letter.data["by"]).first()
+    context = {
+        "who": by.get_full_name() if by else customer.seller.short_name,
+        "is_new": bool(secrets),
+        "email": user.email,
+        "reset_url": absolute(reverse("account_reset_password")),
+    }
+    return drawn(letter, seller=customer.seller, customer=customer, path=path, context=context, secrets=secrets)
+
+
+CHANGES = {
+    "password": lazy("Your password was changed. Every other session was signed out."),
+    "email": lazy("The e-mail address of your login was changed. From now on you sign in with the new one."),
+    "factor_added": lazy("A second step was added to your sign-in."),
+    "factor_removed": lazy("A second step was taken away from your sign-in."),
+    "recovery_codes": lazy("New recovery codes were made for your sign-in. The old ones no longer work."),
+}
+
+
+def credentials_changed(*, user: User, what: str, now: datetime, address: str = "") -> None:
+    """Tell a person that a credential changed, at `address` (the old one, when that is what changed)."""
+    seller = seller_of(user)
+    if seller is None:
+        return
+    membership = user.current_membership
+    post(
+        "credentials_changed",
+        [Reader(address or user.email, user.get_full_name(), user.language, "login", user.pk)],
+        about=f"user:{user.pk}",
+        data={"user": user.pk, "what": what},
+        seller=seller.pk,
+        customer=membership.customer_id if membership else None,
+        again=f"{what}-{now.isoformat()}",
+        now=now,
+    )
+
+
+@kind("credentials_changed", label=lazy("Password or address changed"), sides=(MEMBER, STAFF), optional=False)
+def draw_credentials_changed(letter: Letter) -> Drawn | None:
+    """What changed and when, and what to do when it was somebody else."""
+    user = User.objects.get(pk=letter.data["user"])
+    seller = Seller.objects.get(pk=letter.seller)
+    context = {"what": str(CHANGES[letter.data["what"]]), "zone": seller.zone}
+    return drawn(letter, seller=seller, path=reverse("account_reset_password"), context=context | {"user": user})
+
+
+def seller_of(user: object) -> Seller | None:
+    """The seller a person works or buys for; an unknown address gets the installation's."""
+    if isinstance(user, User):
+        if user.staff_of is not None:
+            return user.staff_of
+        if user.current_membership is not None:
+            return user.current_membership.customer.seller
+    return Seller.objects.order_by("id").first()
