@@ -48,6 +48,7 @@ def parser() -> Parser:
         "test", help="all tests on SQLite and PostgreSQL; further arguments go to pytest", add_help=False
     )
     commands.add_parser("check", help="formatting, lint, types, import rules, templates, settings, migrations")
+    commands.add_parser("messages", help="bring the translations' catalogues in step with the texts in the code")
     commands.add_parser("manage", help="Django's management commands", add_help=False)
 
     books = commands.add_parser("verify-books", help="check every rule of money and numbering; exit 1 on a violation")

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from portico.kit.catalogues import compile_changed
+
 SOURCE = Path(__file__).resolve().parent
 CHECKOUT = SOURCE.parent.parent
 
@@ -215,6 +217,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("de", "Deutsch")]
 LOCALE_PATHS = [SOURCE / "locale"]
+compile_changed(LOCALE_PATHS[0])
 
 # Static files --------------------------------------------------------------------------------------------------------
 
