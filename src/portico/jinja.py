@@ -1,5 +1,6 @@
 """The Jinja2 environment of our pages: translations, addresses, and values written as the reader's language writes them."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ def environment(**options: Any) -> Environment:
             "has_url": has_address,
             "static": static,
             "language": language,
+            "in_language": in_language,
             "now": timezone.now,
             "paragraphs": paragraphs,
             "status_of": status_of,
@@ -70,6 +72,12 @@ def has_address(name: str, *args: Any) -> bool:
 def language() -> str:
     """The reader's language code."""
     return translation.get_language() or "en"
+
+
+def in_language(code: str, macro: Callable[..., Markup], *args: Any) -> Markup:
+    """What a macro draws in another language than the reader's."""
+    with translation.override(code):
+        return macro(*args)
 
 
 def money(minor: int, currency: str) -> str:
