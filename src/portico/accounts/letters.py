@@ -9,7 +9,7 @@ from datetime import datetime
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -53,12 +53,18 @@ def switches(user: User) -> list[tuple[str, str, bool]]:
 
 
 def members(customer: Customer, roles: Sequence[str], event: str, *, why: str, but: User | None = None) -> list[Reader]:
-    """The active people of `customer` who hold any of `roles` and want it; `but` did it and knows."""
+    """The active people of `customer` who hold any of `roles` and want it, in one statement; `but` did it and knows."""
     held = Q()
     for role in roles:
         held |= Q(**{f"is_{role}": True})
-    rows = Membership.objects.filter(held, customer=customer, user__is_active=True).select_related("user")
-    return readers((one.user for one in rows.order_by("pk") if but is None or one.user_id != but.pk), event, why=why)
+    rows = Membership.objects.filter(held, customer=customer, user__is_active=True)
+    if but is not None:
+        rows = rows.exclude(user=but)
+    if kinds()[event].optional:
+        refused = LetterChoice.objects.filter(user=OuterRef("user"), event=event, wanted=False)
+        rows = rows.filter(~Exists(refused))
+    people = rows.order_by("pk").values_list("user_id", "user__email", "user__name", "user__language")
+    return [Reader(email, name, language, why, key) for key, email, name, language in people]
 
 
 def payers(customer: Customer, event: str, *, recipients: bool = False) -> list[Reader]:
@@ -91,11 +97,7 @@ def readers(users: Iterable[User], event: str, *, why: str) -> list[Reader]:
     people = list(users)
     one = kinds()[event]
     refusing = LetterChoice.refusing([user.pk for user in people], event) if one.optional and people else set()
-    return [
-        Reader(user.email, user.get_full_name(), user.language, why, user.pk)
-        for user in people
-        if user.pk not in refusing
-    ]
+    return [Reader(user.email, user.name, user.language, why, user.pk) for user in people if user.pk not in refusing]
 
 
 # What every letter shows ------------------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ def credentials_changed(*, user: User, what: str, now: datetime, address: str = 
     membership = user.current_membership
     post(
         "credentials_changed",
-        [Reader(address or user.email, user.get_full_name(), user.language, "login", user.pk)],
+        [Reader(address or user.email, user.name, user.language, "login", user.pk)],
         about=f"user:{user.pk}",
         data={"user": user.pk, "what": what},
         seller=seller.pk,

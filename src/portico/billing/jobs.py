@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from portico.billing.actions import notices, pay
+from portico.billing.actions import notices, pay, remind
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -51,3 +51,24 @@ def _abandoned(payment: Payment, now: datetime) -> bool:
         return False
     cancelled = payment.targets.filter(request__state=PaymentRequest.State.CANCELLED)
     return payment.created_at <= now - ABANDONED_AFTER or cancelled.exists()
+
+
+# What is told by mail without anybody doing something.
+
+
+@sweep(every=300)
+def expiring_quotations(now: datetime) -> int:
+    """Quotations that soon expire."""
+    return remind.remind_expiring(now)
+
+
+@sweep(every=300)
+def overdue_invoices(now: datetime) -> int:
+    """Invoices that are late."""
+    return remind.remind_overdue(now)
+
+
+@sweep(every=300)
+def renewals_ahead(now: datetime) -> int:
+    """Subscriptions that are to be renewed."""
+    return remind.remind_renewals(now)

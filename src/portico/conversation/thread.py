@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Seller, User
+from portico.conversation import letters
 from portico.conversation.files import ACCEPT, read_uploads
 from portico.conversation.models import Document, Message, Thread
 from portico.conversation.timeline import timeline
@@ -79,10 +80,12 @@ def say(request: HttpRequest, user: User, document: Document, body: str, *, now:
     # The bytes lie before the rows that name them; without the rows they are found again by their hash.
     kept = [(upload.name, files.store(upload.content, upload.media_type)) for upload in uploads]
     with transaction.atomic():
-        return Thread.on(document, now=now).say(
+        message = Thread.on(document, now=now).say(
             body or one_line(", ".join(name for name, _file in kept)),
             by=user,
             now=now,
             internal=user.is_staff and "internal" in request.POST,
             files=kept,
         )
+        letters.thread_message(message, document, document.customer)
+    return message

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Membership
-from portico.billing import pricing
+from portico.billing import letters, pricing
 from portico.billing.actions.draft import locked
 from portico.billing.actions.order import place_order
 from portico.billing.actions.send import current_of, current_version, record
@@ -97,7 +97,7 @@ def accept_quotation(
         raise Invalid(_("With this choice nothing is left to buy. Choose at least one line, or reject the quotation."))
     _check_signature(shown, signature, consent=consent)
     sheet = build.quotation_sheet(shown, choices, now=now)
-    pdf = files.store(render.render_pdf(sheet), "application/pdf")
+    pdf = files.store(render.render_pdf(sheet, accent=quotation.seller.accent), "application/pdf")
     with transaction.atomic():
         quotation = locked(quotation.pk)
         current = current_version(quotation)
@@ -149,6 +149,7 @@ def accept_quotation(
             by=by.user,
             now=now,
         )
+        letters.quotation_accepted(current, now=now)
     return Accepted(order=order)
 
 
@@ -201,6 +202,7 @@ def _first_approval(
     )
     approval = Approval.objects.create(version=version, selection=selection, by=by.user, at=now)
     record("quotation.approved", version, by=by.user, now=now, total_minor=priced.total_minor)
+    letters.quotation_approved(version, by=by.user, now=now)
     return approval
 
 
@@ -235,6 +237,7 @@ def ask_for_changes(
             ]
         )
         record("quotation.changes_requested", current, by=by.user, now=now, request=request.pk)
+        letters.changes_requested(request, version=current, now=now)
     return request
 
 
@@ -250,6 +253,7 @@ def reject_quotation(
         _refuse_changed(current, version)
         current.reject(by=by.user, reason=reason, comment=comment.strip()[:2000], now=now)
         record("quotation.rejected", current, by=by.user, now=now, reason=reason)
+        letters.quotation_rejected(current, now=now)
 
 
 def reopen_quotation(*, quotation: Quotation, by: Membership, now: datetime) -> None:
@@ -277,6 +281,7 @@ def ask_for_new_quotation(*, quotation: Quotation, by: Membership, message: str,
             version=current, kind=kind, message=message.strip()[:4000], by=by.user, at=now
         )
         record("quotation.new_requested", current, by=by.user, now=now, request=request.pk)
+        letters.changes_requested(request, version=current, now=now)
     return request
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
+from portico.billing import letters
 from portico.billing.actions.settle import derive_payment_state
 from portico.billing.models import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.line import LINE_FIELDS, Line
@@ -118,6 +119,8 @@ def issue_paper(
         name, invoice, now=now, by=by, customer=invoice.customer, number=invoice.number, total_minor=invoice.total_minor
     )
     derive_payment_state(invoice, now=now)
+    tell = letters.credit_note_issued if invoice.kind == Invoice.Kind.CREDIT_NOTE else letters.invoice_issued
+    tell(invoice, now=now)
     return invoice
 
 

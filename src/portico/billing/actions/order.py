@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, User
-from portico.billing import pricing
+from portico.billing import letters, pricing
 from portico.billing.actions import bill
 from portico.billing.actions.settle import release_request
 from portico.billing.models import (
@@ -131,13 +131,14 @@ def _ask_for_payment(order: Order, priced: pricing.Priced, *, by: User | None, n
         issue(order, by=by, now=now)
         return
     deposit = order.payment_policy == policy.DEPOSIT
-    PaymentRequest.objects.create(
+    request = PaymentRequest.objects.create(
         order=order,
         kind=PaymentRequest.Kind.DEPOSIT if deposit else PaymentRequest.Kind.FULL,
         amount_minor=pricing.deposit(priced, order.deposit_percent).total_minor if deposit else priced.total_minor,
         currency=order.currency,
         created_at=now,
     )
+    letters.payment_request(request, now=now)
 
 
 def confirm_order(order: Order, *, now: datetime) -> None:

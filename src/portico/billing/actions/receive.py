@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Event, User
+from portico.billing import letters
 from portico.billing.actions import bill, settle
 from portico.billing.actions.order import confirm_order
 from portico.billing.models import Invoice, Order, Payment, PaymentRequest, PaymentTarget
@@ -216,6 +217,7 @@ def fail_payment(*, payment: Payment, failure_code: str, now: datetime) -> Payme
         if payment.end(Payment.State.FAILED, now=now, failure_code=failure_code[:40]):
             _record("payment.failed", payment, now=now, code=failure_code[:40])
             settle.derive_for_targets(payment, now=now)
+            letters.payment_failed(payment, now=now)
     return payment
 
 
@@ -505,6 +507,7 @@ def _record_arrival(payment: Payment, *, by: User | None, now: datetime) -> None
         amount_minor=payment.received_minor,
         currency=payment.received_currency,
     )
+    letters.payment_received(payment, now=now)
 
 
 def _record(

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, User
-from portico.billing import vat
+from portico.billing import letters, vat
 from portico.billing.actions.draft import locked
 from portico.billing.documents.offer import price_selection
 from portico.billing.models import ChangeRequest, Quotation, QuotationVersion, QuotationView
@@ -35,6 +35,8 @@ def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> Quotatio
             "quotation.sent", quotation, now=now, by=by, customer=quotation.customer, number=quotation.number,
             version=version.version, total_minor=version.total_minor,
         )  # fmt: skip
+        tell = letters.quotation_sent if version.version == 1 else letters.new_version
+        tell(version, now=now)
     return version
 
 

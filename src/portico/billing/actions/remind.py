@@ -1,0 +1,97 @@
+"""What is told without anybody doing something: a quotation soon expires, an invoice is late, a renewal lies ahead.
+
+Each reminder is written once, whoever looks and how often: what was told already is read from the outbox. After a time without
+a worker nothing is told late that no longer helps: every reminder has its days.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.db import transaction
+
+from portico.accounts.models import Seller
+from portico.billing import letters
+from portico.billing.models import Invoice, QuotationVersion, Subscription
+from portico.kit.models import Letter
+from portico.kit.periods import today
+
+EXPIRES_WITHIN = timedelta(days=3)
+AT_LEAST_SENT = timedelta(days=2)
+"""So long ago a quotation was sent at least: a short validity needs no reminder of what has just come."""
+LATE_DAYS = (7, 14, 30, 45)
+"""When an invoice is reminded of; beyond the last one it is for people to talk."""
+RENEWAL_DAYS = (30, 7)
+SHORT_TERM_MONTHS = 1
+"""Of a subscription from month to month only the last reminder is sent."""
+
+
+def remind_expiring(now: datetime) -> int:
+    """Open quotations within three days of their last one; returns how many letters were written."""
+    written = 0
+    for seller in Seller.objects.all():
+        day = today(now, seller.zone)
+        versions = QuotationVersion.objects.filter(
+            quotation__seller=seller,
+            state__in=QuotationVersion.OPEN,
+            valid_until__gte=day,
+            valid_until__lte=day + EXPIRES_WITHIN,
+            sent_at__lte=now - AT_LEAST_SENT,
+        ).select_related("quotation__seller", "quotation__customer")
+        found = {f"version:{version.pk}": version for version in versions}
+        told = {about for about, _data in _told("quotation_expires", found)}
+        for about, version in found.items():
+            if about not in told:
+                with transaction.atomic():
+                    written += letters.quotation_expires(version, now=now)
+    return written
+
+
+def remind_overdue(now: datetime) -> int:
+    """Invoices 7, 14 and 30 days late; returns how many letters were written."""
+    written = 0
+    for seller in Seller.objects.all():
+        day = today(now, seller.zone)
+        for days, end in pairwise(LATE_DAYS):
+            late = Invoice.objects.filter(
+                seller=seller,
+                due_on__gt=day - timedelta(days=end),
+                due_on__lte=day - timedelta(days=days),
+            )
+            rows = late.of_status("overdue", day).open().select_related("customer")
+            found = {f"invoice:{invoice.pk}": invoice for invoice in rows}
+            told = {about for about, data in _told("invoice_overdue", found) if data["days"] == days}
+            for about, invoice in found.items():
+                if about not in told:
+                    with transaction.atomic():
+                        written += letters.invoice_overdue(invoice, days=days, now=now)
+    return written
+
+
+def remind_renewals(now: datetime) -> int:
+    """Subscriptions whose period ends within 30 and within 7 days; returns how many letters were written."""
+    written = 0
+    for seller in Seller.objects.all():
+        day = today(now, seller.zone)
+        for days, shorter in pairwise((*RENEWAL_DAYS, 0)):
+            rows = Subscription.objects.filter(
+                customer__seller=seller,
+                state=Subscription.State.ACTIVE,
+                period_end__gt=day + timedelta(days=shorter),
+                period_end__lte=day + timedelta(days=days),
+            ).select_related("customer")
+            if days != RENEWAL_DAYS[-1]:
+                rows = rows.filter(term_months__gt=SHORT_TERM_MONTHS)
+            found = {f"subscription:{one.pk}": one for one in rows}
+            told = {(about, data["end"]) for about, data in _told("renewal_ahead", found) if data["days"] == days}
+            for about, one in found.items():
+                if (about, str(one.period_end)) not in told:
+                    with transaction.atomic():
+                        written += letters.renewal_ahead(one, days=days, now=now)
+    return written
+
+
+def _told(event: str, about: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
+    """What was told of these things already, with its ids."""
+    return list(Letter.objects.filter(event=event, about__in=list(about)).values_list("about", "data"))

@@ -1,0 +1,35 @@
+"""The mails about quotations, orders, invoices, payments and subscriptions: one function for each, called by the actions.
+
+Each writes ids to the outbox in the caller's transaction; what its `draw_…` reads from them is rendered by the worker.
+Actions name them through this package: `letters.quotation_sent(version, now=now)`.
+"""
+
+from portico.billing.letters.invoices import credit_note_issued, invoice_issued, invoice_overdue
+from portico.billing.letters.payments import payment_failed, payment_received, payment_request
+from portico.billing.letters.quotations import (
+    changes_requested,
+    new_version,
+    quotation_accepted,
+    quotation_approved,
+    quotation_expires,
+    quotation_rejected,
+    quotation_sent,
+)
+from portico.billing.letters.subscriptions import renewal_ahead
+
+__all__ = [
+    "changes_requested",
+    "credit_note_issued",
+    "invoice_issued",
+    "invoice_overdue",
+    "new_version",
+    "payment_failed",
+    "payment_received",
+    "payment_request",
+    "quotation_accepted",
+    "quotation_approved",
+    "quotation_expires",
+    "quotation_rejected",
+    "quotation_sent",
+    "renewal_ahead",
+]
