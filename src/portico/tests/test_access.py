@@ -20,6 +20,7 @@ from portico.billing.models import Invoice, Order, Payment, Quotation
 from portico.cast import World
 from portico.conversation.models import Attachment, Thread
 from portico.kit import files
+from portico.kit.models import Letter
 
 THIRD_PARTY = {
     "account_login": "anybody",
@@ -126,6 +127,7 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
     found: dict[tuple[str, str], Any] = {
         ("quotations", "number"): sent.number,
         ("quotations", "at"): 1,
+        ("quotations.certificate", "number"): world.quotation("Manufacturing set-up").number,
         ("orders", "number"): order.number,
         ("orders.payment_request", "number"): asked.number,
         ("invoices", "number"): papers.exclude(kind="credit_note").latest("id").number,
@@ -134,11 +136,20 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("subscriptions", "database"): "atelier-fontaine",
         ("attachments", "number"): Attachment.objects.get(message=message).pk,
         ("customers", "number"): world.fontaine.pk,
+        ("letters", "number"): sent_letter(world).pk,
     }
     for noun in ("payments", "sandbox"):
         for parameter in ("key", "number", "payment", "id"):
             found[noun, parameter] = payment.pk
     return found
+
+
+def sent_letter(world: World) -> Letter:
+    """A letter to Fontaine that has gone out."""
+    letter = Letter.objects.filter(customer=world.fontaine.pk, person=world.camille.pk).latest("id")
+    assert letter.take(world.now)
+    letter.was_sent(subject="Quotation", text="Hello", html="<p>Hello</p>", attachments=[], now=world.now)
+    return letter
 
 
 def fill(route: Route, world: World, known: dict[tuple[str, str], Any]) -> str:

@@ -4,22 +4,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Seller, User
 from portico.billing import pricing
 from portico.billing.documents.offer import deposit_of, offered, price_selection
+from portico.billing.documents.parts import (
+    buyer_party,
+    buyer_values,
+    contact_party,
+    footer_lines,
+    payment_of,
+    seller_party,
+    seller_values,
+    term_texts,
+)
 from portico.billing.documents.sheet import (
     Sheet,
     SheetFact,
     SheetLine,
-    SheetParty,
-    SheetPayment,
     SheetSum,
-    SheetText,
     SheetVat,
 )
 from portico.billing.models import (
@@ -69,17 +74,17 @@ def quotation_sheet(
             currency=version.currency,
             language=customer.language,
             issued_on=(version.sent_at or now).astimezone(seller.zone).date(),
-            seller=_seller(_seller_values(seller)),
+            seller=seller_party(seller_values(seller)),
             seller_short_name=seller.short_name,
-            buyer=_buyer(_("Prepared for"), _buyer_values(customer), contact=quotation.contact),
-            contact=_contact(quotation.salesperson),
+            buyer=buyer_party(_("Prepared for"), buyer_values(customer), contact=quotation.contact),
+            contact=contact_party(quotation.salesperson),
             facts=tuple(facts),
             subject=version.title,
             intro=version.intro,
             lines=tuple(_offered_lines(lines, choices, priced)),
             vat=_vat_of(priced, customer.language),
             sums=tuple(sums),
-            terms=_terms(version.terms),
+            terms=term_texts(version.terms),
             stamp=stamp,
             stamp_tone=tone,
             signed_by_seller=quotation.salesperson.get_full_name() if quotation.salesperson else "",
@@ -87,7 +92,7 @@ def quotation_sheet(
             if version.accepted_at and hasattr(version, "acceptance")
             else "",
             show_signature=version.signature_required,
-            footer=_footer(_seller_values(seller)),
+            footer=footer_lines(seller_values(seller)),
         )
 
 
@@ -110,17 +115,17 @@ def order_sheet(order: Order) -> Sheet:
             currency=order.currency,
             language=customer.language,
             issued_on=order.ordered_on,
-            seller=_seller(_seller_values(seller)),
+            seller=seller_party(seller_values(seller)),
             seller_short_name=seller.short_name,
-            buyer=_buyer(_("Ordered by"), _buyer_values(customer)),
+            buyer=buyer_party(_("Ordered by"), buyer_values(customer)),
             facts=tuple(facts),
             subject=order.title,
             lines=tuple(_document_lines(lines)),
             vat=_vat_of(priced, customer.language),
             sums=tuple(_sums(priced)),
-            terms=_terms(order.terms),
+            terms=term_texts(order.terms),
             stamp=_("Cancelled") if cancelled else "",
-            footer=_footer(_seller_values(seller)),
+            footer=footer_lines(seller_values(seller)),
         )
 
 
@@ -149,18 +154,18 @@ def payment_request_sheet(request: PaymentRequest, *, paid_minor: int, reference
             currency=request.currency,
             language=customer.language,
             issued_on=created_on,
-            seller=_seller(_seller_values(seller)),
+            seller=seller_party(seller_values(seller)),
             seller_short_name=seller.short_name,
-            buyer=_buyer(_("For"), _buyer_values(customer)),
+            buyer=buyer_party(_("For"), buyer_values(customer)),
             facts=(SheetFact(_("Date"), created_on), SheetFact(_("Order"), order.number)),
             subject=order.title,
             lines=(SheetLine("line", what, net_minor=request.amount_minor, quantity=Decimal(1)),),
             sums=tuple(sums),
             notes=(_("This is not an invoice. The invoice follows when your payment has arrived."),),
-            payment=_payment(_seller_values(seller), reference, epc),
+            payment=payment_of(seller_values(seller), reference, epc),
             stamp=_("Paid") if request.state == PaymentRequest.State.SETTLED else "",
             stamp_tone="ok" if request.state == PaymentRequest.State.SETTLED else "",
-            footer=_footer(_seller_values(seller)),
+            footer=footer_lines(seller_values(seller)),
         )
 
 
@@ -197,9 +202,9 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "", epc: str
             currency=invoice.currency,
             language=invoice.language,
             issued_on=_known(invoice.issued_on),
-            seller=_seller(seller),
+            seller=seller_party(seller),
             seller_short_name=invoice.seller.short_name,
-            buyer=_buyer(_("Billed to"), buyer),
+            buyer=buyer_party(_("Billed to"), buyer),
             facts=tuple(facts),
             subject=invoice.title,
             intro=invoice.reason,
@@ -209,12 +214,12 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "", epc: str
                 for category, rate, base, vat_minor, _code, note in content["vat"]
             ),
             sums=tuple(_invoice_sums(invoice, live=live)),
-            terms=_terms(content["terms"]),
+            terms=term_texts(content["terms"]),
             notes=(_("Already paid. Nothing is left to pay."),) if content["prepaid"] else (),
-            payment=_payment(seller, reference, epc) if not (credit or content["prepaid"]) and reference else None,
+            payment=payment_of(seller, reference, epc) if not (credit or content["prepaid"]) and reference else None,
             stamp=stamp,
             stamp_tone=tone,
-            footer=_footer(seller),
+            footer=footer_lines(seller),
         )
 
 
@@ -358,62 +363,6 @@ def _priced(lines: Iterable[Line], currency: str) -> pricing.Priced:
             if line.kind not in {Line.Kind.SECTION, Line.Kind.NOTE}
         ],
         currency,
-    )
-
-
-def _seller_values(seller: Seller) -> dict[str, str]:
-    names = (
-        "legal_name street street_2 postcode city country vat_id tax_registration company_registration legal_form_note "
-        "bank_account_name iban bic"
-    )
-    return {name: str(getattr(seller, name)) for name in names.split()}
-
-
-def _buyer_values(customer: Customer) -> dict[str, str]:
-    return {
-        name: str(getattr(customer, name)) for name in "legal_name street street_2 postcode city country vat_id".split()
-    }
-
-
-def _seller(values: Mapping[str, str]) -> SheetParty:
-    return SheetParty("", values["legal_name"], _address(values))
-
-
-def _buyer(heading: str, values: Mapping[str, str], contact: User | None = None) -> SheetParty:
-    lines = ([contact.get_full_name()] if contact else []) + list(_address(values))
-    if values["vat_id"]:
-        lines.append(_("VAT %(id)s") % {"id": values["vat_id"]})
-    return SheetParty(heading, values["legal_name"], tuple(lines))
-
-
-def _contact(person: User | None) -> SheetParty | None:
-    if person is None:
-        return None
-    return SheetParty(_("Prepared by"), person.get_full_name(), (person.title,) if person.title else (), person.email)
-
-
-def _address(values: Mapping[str, str]) -> tuple[str, ...]:
-    town = " ".join(part for part in (values["postcode"], values["city"]) if part)
-    country = formats.country(values["country"], translation.get_language() or "en")
-    last = ", ".join(part for part in (town, country) if part)
-    return tuple(part for part in (values["street"], values["street_2"], last) if part)
-
-
-def _footer(values: Mapping[str, str]) -> tuple[str, ...]:
-    company = ", ".join(part for part in (values["legal_name"], values["legal_form_note"]) if part)
-    vat_id = _("VAT %(id)s") % {"id": values["vat_id"]} if values["vat_id"] else values["tax_registration"]
-    return tuple(part for part in (company, values["company_registration"], vat_id) if part)
-
-
-def _terms(terms: Iterable[Any]) -> tuple[SheetText, ...]:
-    return tuple(SheetText(str(title), str(text)) for title, text in terms)
-
-
-def _payment(seller: Mapping[str, str], reference: str, epc: str) -> SheetPayment | None:
-    if not seller["iban"]:
-        return None
-    return SheetPayment(
-        seller["bank_account_name"] or seller["legal_name"], seller["iban"], seller["bic"], reference, epc
     )
 
 

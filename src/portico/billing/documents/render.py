@@ -50,8 +50,12 @@ class CannotSet(RuntimeError):
     """The paper cannot be typeset: a fault of the template or of an attachment, never of a customer's text."""
 
 
-def render_pdf(sheet: Sheet, *, accent: str = DEFAULT_ACCENT, attachments: Sequence[Attachment] = ()) -> bytes:
+def render_pdf(
+    sheet: Sheet, *, accent: str = DEFAULT_ACCENT, attachments: Sequence[Attachment] = (), drawn_signature: str = ""
+) -> bytes:
     """The paper of `sheet` as PDF.
+
+    `drawn_signature` is the buyer's, as SVG path data in the 560 × 152 box in which it was drawn; the caller has checked it.
 
     `accent` is the seller's colour as `#rrggbb` (anything else means the default). The document's dates are the sheet's
     `issued_on`, so that the same sheet gives the same bytes. Texts that the fonts cannot print are replaced, see
@@ -63,6 +67,11 @@ def render_pdf(sheet: Sheet, *, accent: str = DEFAULT_ACCENT, attachments: Seque
     }
     if sheet.payment and sheet.payment.epc:
         inputs["qr"] = _qr(sheet.payment.epc)
+    if drawn_signature:
+        inputs["drawn"] = (
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 152"><path fill="none" stroke="#241f1a" '
+            f'stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round" d="{drawn_signature}"/></svg>'
+        )
     return _set(wording(sheet), inputs, datetime.combine(sheet.issued_on, datetime.min.time(), UTC))
 
 

@@ -96,7 +96,7 @@ class SheetPayment:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A whole paper. `kind`: quotation, order, payment_request, invoice, deposit_invoice, credit_note."""
+    """A whole paper. `kind`: quotation, certificate, order, payment_request, invoice, deposit_invoice, credit_note."""
 
     kind: str
     title: str

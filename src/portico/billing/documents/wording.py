@@ -83,6 +83,7 @@ def _wording(sheet: Sheet) -> dict[str, Data]:
         "payment": _payment(sheet.payment, sheet),
         "terms": _two_columns(sheet.terms),
         "signature": _signature(sheet),
+        "drawn_alt": _("Signature drawn by hand"),
         "footer": _texts(sheet.footer),
         "page": _("Page {page} of {pages}"),
     }
@@ -316,7 +317,14 @@ def _signature(sheet: Sheet) -> Data:
     if not sheet.show_signature:
         return None
     seller = _("For %(company)s, %(date)s") if sheet.signed_by_seller else _("For %(company)s")
-    buyer = _("For %(company)s") if sheet.signed_by_buyer else _("For %(company)s: name, date and signature")
+    buyer = (
+        _("For %(company)s")
+        if sheet.signed_by_buyer or sheet.kind == "certificate"
+        else _("For %(company)s: name, date and signature")
+    )
+    signed: list[Data] = [say(sheet.signed_by_buyer), say(buyer % {"company": sheet.buyer.name})]
+    if sheet.kind == "certificate":
+        return [signed]
     return [
         [
             say(sheet.signed_by_seller),
@@ -328,5 +336,5 @@ def _signature(sheet: Sheet) -> Data:
                 }
             ),
         ],
-        [say(sheet.signed_by_buyer), say(buyer % {"company": sheet.buyer.name})],
+        signed,
     ]

@@ -20,6 +20,7 @@ from portico.accounts.access import MemberRequest, member
 from portico.billing import pricing
 from portico.billing.actions import decide, send
 from portico.billing.documents import build
+from portico.billing.documents.certificate import certificate_pdf
 from portico.billing.documents.changes import compare
 from portico.billing.documents.offer import deposit_of, price_selection
 from portico.billing.documents.render import render_pdf
@@ -302,6 +303,18 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
     return pdf_answer(render_pdf(sheet, accent=offer.quotation.seller.accent), name)
 
 
+@member()
+@require_safe
+def certificate(request: MemberRequest, number: str) -> HttpResponse:
+    """The certificate of its acceptance, with the accepted paper inside; Missing before it is accepted."""
+    quotation = find(request, number)
+    version = quotation.current
+    if version is None or not hasattr(version, "acceptance"):
+        raise Missing(_("This quotation is not accepted: there is no certificate yet."))
+    version.quotation = quotation
+    return pdf_answer(certificate_pdf(version.acceptance), f"{quotation.number}-certificate.pdf")
+
+
 # Deciding --------------------------------------------------------------------------------------------------------------
 
 
@@ -462,6 +475,7 @@ urlpatterns = [
     path("quotations/<str:number>/", detail, name="quotations.detail"),
     path("quotations/<str:number>/v<int:at>/", version, name="quotations.version"),
     path("quotations/<str:number>/pdf/", pdf, name="quotations.pdf"),
+    path("quotations/<str:number>/certificate/", certificate, name="quotations.certificate"),
     path("quotations/<str:number>/accept/", accept, name="quotations.accept"),
     path("quotations/<str:number>/changes/", changes, name="quotations.changes"),
     path("quotations/<str:number>/reject/", reject, name="quotations.reject"),

@@ -22,6 +22,7 @@ from portico.billing.actions.decide import choices_of
 from portico.billing.actions.send import send_quotation, withdraw_quotation
 from portico.billing.documents import build
 from portico.billing.documents import render as papers
+from portico.billing.documents.certificate import certificate_pdf
 from portico.billing.models import (
     Acceptance,
     Order,
@@ -191,6 +192,19 @@ def pdf(request: StaffRequest, number: str) -> HttpResponse:
         sheet = build.quotation_sheet(version, {}, now=timezone.now())
         content = papers.render_pdf(sheet, accent=request.seller.accent)
     return pdf_answer(content, f"{quotation.number}-v{version.version}.pdf")
+
+
+@staff()
+@require_safe
+def certificate(request: StaffRequest, number: str) -> HttpResponse:
+    """The certificate of the acceptance, with the accepted paper inside; Missing where nothing was accepted."""
+    quotation = find(request, number)
+    accepted = Acceptance.objects.select_related("version", "pdf", "accepted_by").filter(version__quotation=quotation)
+    acceptance = accepted.first()
+    if acceptance is None:
+        raise Missing(_("This quotation is not accepted: there is no certificate yet."))
+    acceptance.version.quotation = quotation
+    return pdf_answer(certificate_pdf(acceptance), f"{quotation.number}-certificate.pdf")
 
 
 # Beginning -------------------------------------------------------------------------------------------------------------
@@ -404,4 +418,5 @@ urlpatterns = [
     path("quotations/<str:number>/version/", version, name="quotations.version"),
     path("quotations/<str:number>/withdraw/", withdraw, name="quotations.withdraw"),
     path("quotations/<str:number>/pdf/", pdf, name="quotations.pdf"),
+    path("quotations/<str:number>/certificate/", certificate, name="quotations.certificate"),
 ]
