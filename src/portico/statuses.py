@@ -56,6 +56,13 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "paused": ("warn", "hourglass", _("Paused")),
         "ended": ("", "circle-x", _("Ended")),
     },
+    "letter": {
+        "queued": ("accent", "clock", _("Waiting")),
+        "sending": ("accent", "send", _("Being sent")),
+        "sent": ("ok", "circle-check", _("Sent")),
+        "failed": ("danger", "circle-x", _("Failed")),
+        "dropped": ("", "ban", _("Not needed any more")),
+    },
     "payment": {
         "pending": ("accent", "clock", _("In payment")),
         "unknown": ("warn", "hourglass", _("Being looked up")),

@@ -4,11 +4,12 @@ Readers are people with their own language, each once; what a person has switche
 ask here for their readers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
@@ -50,6 +51,12 @@ def switches(user: User) -> list[tuple[str, str, bool]]:
         for one in kinds().values()
         if one.optional and side in one.sides
     ]
+
+
+def choose(user: User, chosen: Container[str]) -> None:
+    """Keep what a person ticked: of what it may switch, the events in `chosen` are on, the others off. A transaction."""
+    with transaction.atomic():
+        LetterChoice.choose(user, {event: event in chosen for event, _words, _on in switches(user)})
 
 
 def members(customer: Customer, roles: Sequence[str], event: str, *, why: str, but: User | None = None) -> list[Reader]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portico.accounts.access import MemberRequest, member
+from portico.accounts.letters import choose, switches
 from portico.accounts.models import Membership
 from portico.accounts.profile import Profile, back, read_theme
 from portico.kit.errors import Invalid, Missing
@@ -55,6 +56,17 @@ def held(membership: Membership) -> list[str]:
 
 
 @member()
+@require_http_methods(["GET", "HEAD", "POST"])
+def letters(request: MemberRequest) -> HttpResponse:
+    """Which mails this person gets; POST keeps the choice."""
+    if request.method == "POST":
+        choose(request.user, request.POST)
+        messages.success(request, _("Your choice is saved."))
+        return HttpResponseRedirect(reverse("my:account.letters"))
+    return render(request, "accounts/my/account/letters.html", {"switches": switches(request.user)})
+
+
+@member()
 @require_POST
 def theme(request: MemberRequest) -> HttpResponse:
     """Light, dark, or as the system is set; back to where the person was."""
@@ -89,6 +101,7 @@ def switch(request: MemberRequest) -> HttpResponse:
 
 urlpatterns = [
     path("account/", index, name="account.index"),
+    path("account/letters/", letters, name="account.letters"),
     path("account/theme/", theme, name="account.theme"),
     path("account/switch/", switch, name="account.switch"),
 ]

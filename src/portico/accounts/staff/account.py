@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portico.accounts.access import StaffRequest, staff
+from portico.accounts.letters import choose, switches
 from portico.accounts.profile import Profile, back, read_theme
 
 
@@ -30,6 +31,17 @@ def index(request: StaffRequest) -> HttpResponse:
 
 
 @staff()
+@require_http_methods(["GET", "HEAD", "POST"])
+def letters(request: StaffRequest) -> HttpResponse:
+    """Which mails this person gets; POST keeps the choice."""
+    if request.method == "POST":
+        choose(request.user, request.POST)
+        messages.success(request, _("Your choice is saved."))
+        return HttpResponseRedirect(reverse("staff:account.letters"))
+    return render(request, "accounts/staff/account/letters.html", {"switches": switches(request.user)})
+
+
+@staff()
 @require_POST
 def theme(request: StaffRequest) -> HttpResponse:
     """Light, dark, or as the system is set."""
@@ -39,5 +51,6 @@ def theme(request: StaffRequest) -> HttpResponse:
 
 urlpatterns = [
     path("account/", index, name="account.index"),
+    path("account/letters/", letters, name="account.letters"),
     path("account/theme/", theme, name="account.theme"),
 ]

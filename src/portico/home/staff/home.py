@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from portico.accounts.access import StaffRequest, staff
 from portico.billing.models import ChangeRequest, Invoice, Order, OrderLine, Payment, Quotation, QuotationVersion
 from portico.billing.models.line import Line
+from portico.kit.models import Letter
 from portico.kit.periods import today
 
 SHORT = 6
@@ -57,6 +58,9 @@ def index(request: StaffRequest) -> HttpResponse:
         .filter(Q(reviewed_at=None) & ~Q(review="") | Q(state=Payment.State.UNKNOWN))
         .select_related("customer")
         .order_by("created_at")[: SHORT + 1],
+        "failed_letters": Letter.objects.filter(seller=seller.pk, state=Letter.State.FAILED).order_by("id")[
+            : SHORT + 1
+        ],
         "short": SHORT,
         "today": day,
     }

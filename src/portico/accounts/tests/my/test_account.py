@@ -111,3 +111,18 @@ def test_nobody_switches_to_what_is_not_its_own(world: World, client_for: Callab
     world.camille.refresh_from_db()
     assert world.camille.current_membership is not None
     assert world.camille.current_membership.customer_id == world.fontaine.pk
+
+
+def test_a_person_chooses_which_mails_it_gets(world: World, client_for: Callable[..., Client]) -> None:
+    client = client_for(world.camille)
+    page = client.get("/my/account/letters/").content.decode()
+    assert "A quotation soon expires" in page
+    assert "A quotation was rejected" not in page, "that one goes to staff alone"
+    for never in ("invitation", "credentials_changed"):
+        assert f'name="{never}"' not in page
+    assert client.post("/my/account/letters/", {"invoice_issued": "on", "invitation": ""}).status_code == 302
+    off = set(world.camille.letter_choices.filter(wanted=False).values_list("event", flat=True))
+    assert {"quotation_sent", "payment_received"} <= off
+    assert not off & {"invoice_issued", "invitation", "credentials_changed", "quotation_rejected"}
+    client.post("/my/account/letters/", dict.fromkeys(off, "on"))
+    assert set(world.camille.letter_choices.filter(wanted=False).values_list("event", flat=True)) == {"invoice_issued"}
