@@ -3,12 +3,13 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ def demo(data: Path, port: int, *further: str) -> "Iterator[tuple[subprocess.Pop
         if process.poll() is None:
             process.terminate()
         process.wait(30)
+        process.stdout.close()
 
 
 @pytest.mark.sqlite  # the demo is SQLite whatever engine the tests run on
@@ -121,8 +123,26 @@ def test_the_demo_starts_answers_remembers_and_stops(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert secret.read_text() == kept
+    books_are_checked(tmp_path / "demo")
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
         pass
+
+
+def books_are_checked(data: Path) -> None:
+    """The command finds nothing in a fresh demo, and names the document of a row that was edited in the file."""
+    checked = portico("verify-books", "--data", str(data))
+    assert (checked.returncode, checked.stdout) == (0, "The books are in order.\n")
+    with closing(sqlite3.connect(data / "portico.sqlite3")) as database:
+        number, line = database.execute(
+            "SELECT number, line.id FROM billing_invoice JOIN billing_invoiceline line ON invoice_id = billing_invoice.id "
+            "WHERE line.kind = 'line' ORDER BY number LIMIT 1"
+        ).fetchone()
+        database.execute("UPDATE billing_invoiceline SET net_minor = net_minor + 100 WHERE id = ?", [line])
+        database.commit()
+    checked = portico("verify-books", "--data", str(data))
+    assert checked.returncode == 1
+    assert f"{number}: line 1 reads net_minor" in checked.stdout
+    assert "[lines equal what was issued]" in checked.stdout
 
 
 def test_the_shell_script_is_posix() -> None:
