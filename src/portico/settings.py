@@ -306,9 +306,35 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 # Mail ----------------------------------------------------------------------------------------------------------------
 
 
+MAIL_SERVICES = {  # what django-anymail calls the key, the secret and the domain of each
+    "brevo": ("BREVO_API_KEY", "", ""),
+    "mailersend": ("MAILERSEND_API_TOKEN", "", ""),
+    "mailgun": ("MAILGUN_API_KEY", "", "MAILGUN_SENDER_DOMAIN"),
+    "mailjet": ("MAILJET_API_KEY", "MAILJET_SECRET_KEY", ""),
+    "postmark": ("POSTMARK_SERVER_TOKEN", "", ""),
+    "resend": ("RESEND_API_KEY", "", ""),
+    "sendgrid": ("SENDGRID_API_KEY", "", ""),
+    "sparkpost": ("SPARKPOST_API_KEY", "", ""),
+}
+
+
 def mail(url: str) -> dict[str, Any]:
-    """Django's mail settings for `smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS) or `smtp://localhost`."""
+    """Django's mail settings for `smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS), `smtp://localhost`, or a
+    service that is spoken to over HTTPS: `postmark://token@`, `mailgun://key@mg.example.com`, `mailjet://key:secret@`.
+    """
     parts = urlsplit(url)
+    if parts.scheme in MAIL_SERVICES:
+        given = (parts.username, parts.password, parts.hostname)
+        named = {
+            name: unquote(value or "") for name, value in zip(MAIL_SERVICES[parts.scheme], given, strict=True) if name
+        }
+        if not all(named.values()):
+            raise ImproperlyConfigured(
+                f"PORTICO_MAIL_URL for {parts.scheme} must hold {', '.join(named)}: {parts.scheme}://key:secret@domain, "
+                "each only where the service has it."
+            )
+        backend = f"anymail.backends.{parts.scheme}.EmailBackend"
+        return {"EMAIL_BACKEND": backend, "ANYMAIL": named | {"REQUESTS_TIMEOUT": 20}}
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise ImproperlyConfigured(
             "PORTICO_MAIL_URL must look like smtp://user:password@mail.example:587 or smtps://…:465"

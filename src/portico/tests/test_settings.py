@@ -53,6 +53,7 @@ def test_what_is_safe_starts(tmp_path: Path) -> None:
         ({"PORTICO_PROVIDERS": "stripe"}, "PORTICO_WEBHOOK_SECRET_STRIPE is missing"),
         ({"PORTICO_PROVIDERS": "stripe", "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec"}, "at least 16 characters"),
         ({"PORTICO_MAIL_URL": "mail.example"}, "PORTICO_MAIL_URL must look like"),
+        ({"PORTICO_MAIL_URL": "mailjet://key@"}, "MAILJET_API_KEY, MAILJET_SECRET_KEY"),
         ({"PORTICO_RUN": "prod"}, "Set it to production or embedded"),
     ],
 )
@@ -92,3 +93,18 @@ def test_the_embedded_run_needs_nothing_and_keeps_its_own_secret(tmp_path: Path)
     (tmp_path / "secret-key").write_text("kept " * 12)
     _status, said = settings(tmp_path, "s.SECRET_KEY", **unset)
     assert said.strip() == ("kept " * 12).strip()
+
+
+@pytest.mark.parametrize(
+    ("url", "means"),
+    [
+        ("postmark://t%2Fken@", {"POSTMARK_SERVER_TOKEN": "t/ken"}),
+        ("mailgun://Key@mg.example", {"MAILGUN_API_KEY": "Key", "MAILGUN_SENDER_DOMAIN": "mg.example"}),
+        ("mailjet://key:secret@", {"MAILJET_API_KEY": "key", "MAILJET_SECRET_KEY": "secret"}),
+    ],
+)
+def test_a_mail_service_is_named_by_one_address(tmp_path: Path, url: str, means: dict[str, str]) -> None:
+    backend = f"anymail.backends.{url.split(':')[0]}.EmailBackend"
+    expression = "(s.EMAIL_BACKEND, s.ANYMAIL)"
+    said = settings(tmp_path, expression, PORTICO_MAIL_URL=url)
+    assert said == (0, f"{(backend, means | {'REQUESTS_TIMEOUT': 20})}\n")
