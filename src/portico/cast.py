@@ -19,7 +19,7 @@ from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.actions import decide, draft, pay, send
 from portico.billing.actions import order as orders
 from portico.billing.actions.credit import credit_invoice, dispute_invoice
-from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription
+from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription, VatRate
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
 from portico.conversation.models import Thread
@@ -187,6 +187,7 @@ def _companies(now: datetime) -> World:
         iban="FR7630006000011234567890189",
         bic="AGRIFRPP",
     )
+    VatRate.replace(seller, [Decimal(20), Decimal(10), Decimal("5.5")])
     created = now - timedelta(days=400)
     fontaine = Customer.objects.create(
         seller=seller,

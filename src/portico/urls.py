@@ -13,8 +13,10 @@ from pkgutil import iter_modules
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, reverse
 
-from portico.accounts.accent import accent
+from portico.accounts.accent import accent, logo
 from portico.accounts.access import public
+from portico.billing.actions.setup import is_empty
+from portico.home.setup import setup
 from portico.kit import health, metrics
 
 APPS = ("home", "privacy", "conversation", "billing", "accounts")
@@ -36,15 +38,17 @@ def face(name: str) -> list[URLPattern | URLResolver]:
 
 @public
 def front(request: HttpRequest) -> HttpResponseRedirect:
-    """`/`: to one's own home, or to the sign-in page."""
+    """`/`: to one's own home, to the sign-in page, or, in an empty installation, to its beginning."""
     if not request.user.is_authenticated:
-        return HttpResponseRedirect(reverse("account_login"))
+        return HttpResponseRedirect(reverse("setup" if is_empty() else "account_login"))
     return HttpResponseRedirect("/staff/" if getattr(request.user, "is_staff", False) else "/my/")
 
 
 urlpatterns = [
     path("", front, name="front"),
     path("accent.css", accent, name="accent"),
+    path("logo.svg", logo, name="logo"),
+    path("setup/", setup, name="setup"),
     path("account/", include("portico.accounts.urls")),
     path("my/", include((face("my"), "my"))),
     path("staff/", include((face("staff"), "staff"))),

@@ -4,12 +4,21 @@ import argparse
 import os
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import django
 
 from portico.commands import Stop, production
 from portico.commands.processes import granian, refuse_taken
+
+
+def tell_how_to_begin() -> None:
+    """In an empty installation: where to begin, and the code that only whoever reads this knows."""
+    setup = import_module("portico.billing.actions.setup")
+    if setup.is_empty():
+        base = import_module("django.conf").settings.PORTICO_BASE_URL
+        print(f"This portal is empty. Open {base}/setup/ and enter the code {setup.setup_code()}", flush=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
     if not is_migrated():
         raise Stop("the database is not up to date. Run ./portico manage migrate first.")
+    tell_how_to_begin()
     refuse_taken(options.host, options.port, "PORTICO_PORT or --port")
     call_command("collectstatic", interactive=False, verbosity=0)
     measured = Path(settings.PORTICO_DATA) / "metrics"

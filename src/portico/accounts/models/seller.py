@@ -1,5 +1,6 @@
 """The company that runs this installation."""
 
+import hashlib
 from zoneinfo import ZoneInfo
 
 from django.core.validators import RegexValidator
@@ -54,6 +55,11 @@ class Seller(Address):
 
     def __str__(self) -> str:
         return self.short_name
+
+    @property
+    def logo_version(self) -> str:
+        """What changes with the logo, for its address; empty without one."""
+        return hashlib.sha256(self.logo.encode()).hexdigest()[:8] if self.logo else ""
 
     @property
     def zone(self) -> ZoneInfo:

@@ -1,6 +1,6 @@
 """What each thing of the sale is, and its own changes."""
 
-from portico.billing.models.catalog import Price, Product
+from portico.billing.models.catalog import Price, Product, VatRate
 from portico.billing.models.change import Change
 from portico.billing.models.decision import (
     Acceptance,
@@ -45,4 +45,5 @@ __all__ = [
     "Subscription",
     "SubscriptionItem",
     "SubscriptionPeriod",
+    "VatRate",
 ]

@@ -1,10 +1,40 @@
 """What is sold: products by kind, with their prices."""
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from django.db import models
 
 from portico.accounts.models import Seller
 from portico.kit.decimals import FourDecimals
 from portico.kit.privacy import Privacy
+
+
+class VatRate(models.Model):
+    """A rate the seller charges at home, offered where a product is made or a free line written; the usual one first."""
+
+    privacy = {Privacy.NONE: "id seller rate position"}
+
+    seller = models.ForeignKey(Seller, on_delete=models.CASCADE, related_name="vat_rates")
+    rate = FourDecimals(help_text="percent")
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["seller", "rate"], name="vat_rate_once"),
+            models.CheckConstraint(condition=models.Q(rate__gte=0, rate__lte=100), name="vat_rate_percent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rate.normalize():f} %"
+
+    @staticmethod
+    def replace(seller: Seller, rates: Sequence[Decimal]) -> None:
+        """The seller's rates, the usual one first. Run in a transaction."""
+        VatRate.objects.filter(seller=seller).delete()
+        rows = [VatRate(seller=seller, rate=rate, position=place) for place, rate in enumerate(dict.fromkeys(rates))]
+        VatRate.objects.bulk_create(rows)
 
 
 class Product(models.Model):

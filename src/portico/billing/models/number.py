@@ -28,7 +28,7 @@ class NumberSeries(models.Model):
     number back, so there is never a gap. `last_hash` is the head of the series' hash chain, which runs on over years.
     """
 
-    privacy = {Privacy.NONE: "id seller series year last_number last_hash last_issued_on"}
+    privacy = {Privacy.NONE: "id seller series year first_number last_number last_hash last_issued_on"}
 
     class Series(models.TextChoices):
         QUOTATION = "Q"
@@ -39,6 +39,7 @@ class NumberSeries(models.Model):
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
     series = models.CharField(max_length=4, choices=Series)
     year = models.PositiveSmallIntegerField()
+    first_number = models.PositiveIntegerField(default=1, help_text="above 1 where another system numbered before")
     last_number = models.PositiveIntegerField(default=0)
     last_hash = models.CharField(max_length=64, default=GENESIS)
     last_issued_on = models.DateField(null=True)
@@ -85,6 +86,19 @@ class NumberSeries(models.Model):
                 )
         except IntegrityError:
             return rows.get(year=today.year)
+
+    @classmethod
+    def begin_at(cls, seller: Seller, series: str, year: int, first: int) -> bool:
+        """Begin `series` of `year` at number `first`, because another system gave the ones before; False once begun.
+
+        Run in a transaction.
+        """
+        counter, _made = cls.objects.select_for_update().get_or_create(seller=seller, series=series, year=year)
+        if counter.last_issued_on is not None or counter.last_number >= counter.first_number:
+            return False
+        counter.first_number, counter.last_number = first, first - 1
+        counter.save(update_fields=["first_number", "last_number"])
+        return True
 
     @classmethod
     def chain(cls, seller: Seller, series: str, year: int, head: str) -> None:

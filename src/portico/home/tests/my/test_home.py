@@ -130,8 +130,8 @@ def test_a_customer_without_papers_is_welcomed_and_told_what_comes(people: World
     answer = client_for(people.camille).get("/my/")
     assert answer.status_code == 200
     figures = figures_of(answer)
-    assert figures["Open balance"] == "€0.00nothing to pay"
-    assert figures["Of which overdue"] == "€0.00nothing is late"
+    assert figures["Open balance"] == "€0.00 nothing to pay"
+    assert figures["Of which overdue"] == "€0.00 nothing is late"
     assert figures["Quotations to decide"] == "None"
     assert figures["Next renewal"] == "None"
     told = text_of(answer)
