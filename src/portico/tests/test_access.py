@@ -136,6 +136,8 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("subscriptions", "database"): "atelier-fontaine",
         ("attachments", "number"): Attachment.objects.get(message=message).pk,
         ("customers", "number"): world.fontaine.pk,
+        ("members", "customer"): world.fontaine.pk,
+        ("members", "number"): payer.pk,
         ("letters", "number"): sent_letter(world).pk,
     }
     for noun in ("payments", "sandbox"):

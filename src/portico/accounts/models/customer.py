@@ -71,6 +71,15 @@ class Customer(Address):
             claim(Customer.objects.filter(pk=self.pk, identity_locked_at__isnull=True), identity_locked_at=now)
             self.refresh_from_db(fields=["identity_locked_at"])
 
+    def edit_address(self, **values: str) -> None:
+        """Where papers go: street, street_2, postcode, city, region, electronic_address. Issued papers keep what they say."""
+        allowed = {"street", "street_2", "postcode", "city", "region", "electronic_address"}
+        if not set(values) <= allowed:
+            raise ValueError(f"not an address: {sorted(set(values) - allowed)}")
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(values))
+
     def rename(self, *, legal_name: str, vat_id: str) -> None:
         """Change name or VAT id while that is still free; Conflict afterwards."""
         if not claim(
@@ -81,4 +90,6 @@ class Customer(Address):
                     "Name and VAT id stand on issued invoices. Ask the seller to change them; old papers stay as they are."
                 )
             )
-        self.legal_name, self.vat_id = legal_name, vat_id
+        if vat_id != self.vat_id:
+            Customer.objects.filter(pk=self.pk).update(vat_id_checked_on=None, vat_id_check="", tax_approved=False)
+        self.refresh_from_db()

@@ -44,7 +44,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "seller": customer.seller,
         "languages": settings.LANGUAGES,
         "roles": held(request.member),
-        "team": [(one.user, held(one)) for one in team],
+        "team": [(one.pk, one.user, held(one)) for one in team],
         "has_other_companies": Membership.objects.filter(user=user).exclude(pk=request.member.pk).exists(),
     }
     return render(request, "accounts/my/account/index.html", context, status=400 if profile.errors else 200)

@@ -37,7 +37,7 @@ def test_everybody_lands_at_home(world: World) -> None:
         assert client.get("/").headers["Location"] == home
 
 
-def test_the_front_page_sends_a_stranger_to_the_sign_in_page(db: None) -> None:
+def test_the_front_page_sends_a_stranger_to_the_sign_in_page(people: World) -> None:
     response = Client().get("/")
     assert response.headers["Location"] == LOGIN
 

@@ -25,10 +25,10 @@ from stdnum import iban as stdnum_iban
 from portico.accounts import letters
 from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.models import NumberSeries, Price, Product, VatRate
-from portico.billing.vat import check_vat_id
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.money import EXPONENTS
 from portico.kit.periods import today
+from portico.kit.vat_ids import check_vat_id
 
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("de", "Deutsch")]
 COUNTRY = re.compile(r"[A-Z]{2}")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_safe
 
 from portico.accounts.access import StaffRequest, staff
+from portico.accounts.members import may_manage
 from portico.accounts.models import Customer, Membership
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, Subscription
 from portico.kit.errors import Missing
@@ -77,6 +78,7 @@ def detail(request: StaffRequest, number: int) -> HttpResponse:
     )
     context = {
         "customer": customer,
+        "may_invite": may_manage(request.user, customer),
         "members": Membership.objects.filter(customer=customer).select_related("user").order_by("user__name", "id"),
         "open_minor": papers["open"],
         "overdue_minor": papers["overdue"],
