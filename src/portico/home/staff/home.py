@@ -1,70 +1,198 @@
-"""The start page of the desk: what waits for somebody, most urgent first, each a short list with its links."""
+"""The start page of the desk: how the business stands, and what waits for somebody, most urgent first."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_safe
 
 from portico.accounts.access import StaffRequest, staff
-from portico.billing.models import ChangeRequest, Invoice, Order, OrderLine, Payment, Quotation, QuotationVersion
-from portico.billing.models.line import Line
-from portico.kit.models import Letter
+from portico.accounts.models import Seller
+from portico.billing.models import Invoice, Quotation, QuotationVersion
+from portico.home.my.home import greeting
+from portico.home.staff.waiting import Kind, Waiting, waiting
+from portico.kit import formats
+from portico.kit.listing import plain
 from portico.kit.periods import today
 
-SHORT = 6
-SOON_DAYS = 7
+
+@dataclass(frozen=True)
+class Look:
+    """How a kind of work is shown: tone and icon, heading by number, what to do, and the list that has all."""
+
+    tone: str
+    icon: str
+    title: Any
+    action: str | Promise
+    list: str = ""
+    query: str = ""
+
+    @property
+    def url(self) -> str:
+        """The list; empty where the page itself has all."""
+        return reverse(f"staff:{self.list}.index") + (f"?{self.query}" if self.query else "") if self.list else ""
+
+
+LOOKS = {
+    "requests": Look(
+        "warn", "message-square",
+        ngettext_lazy("%(n)d change request to answer", "%(n)d change requests to answer", "n"),
+        lazy("Answer"), "quotations", "status=changes_requested",
+    ),
+    "questions": Look(
+        "warn", "mail", ngettext_lazy("%(n)d question to answer", "%(n)d questions to answer", "n"), lazy("Reply")
+    ),
+    "review": Look(
+        "danger", "landmark", ngettext_lazy("%(n)d payment to review", "%(n)d payments to review", "n"),
+        lazy("Review"), "payments", "status=review",
+    ),
+    "letters": Look(
+        "danger", "circle-alert",
+        ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
+        lazy("Look at it"), "letters", "status=failed",
+    ),
+    "overdue": Look(
+        "danger", "triangle-alert", ngettext_lazy("%(n)d overdue invoice", "%(n)d overdue invoices", "n"),
+        lazy("See invoice"), "invoices", "status=overdue&sort=due",
+    ),
+    "expiring": Look(
+        "warn", "hourglass", ngettext_lazy("%(n)d quotation expires soon", "%(n)d quotations expire soon", "n"),
+        lazy("See quotation"), "quotations", "status=sent&sort=valid_until",
+    ),
+    "viewed": Look(
+        "accent", "circle-user",
+        ngettext_lazy("%(n)d quotation opened and not decided", "%(n)d quotations opened and not decided", "n"),
+        lazy("See quotation"), "quotations", "status=sent",
+    ),
+    "deliver": Look(
+        "accent", "package", ngettext_lazy("%(n)d order to deliver", "%(n)d orders to deliver", "n"),
+        lazy("See order"), "orders", "status=confirmed",
+    ),
+    "invoice": Look(
+        "accent", "receipt-text", ngettext_lazy("%(n)d order to invoice", "%(n)d orders to invoice", "n"),
+        lazy("See order"), "orders",
+    ),
+    "drafts": Look(
+        "", "file-pen-line", ngettext_lazy("%(n)d draft", "%(n)d drafts", "n"),
+        lazy("Go on writing"), "quotations", "status=draft",
+    ),
+    "unopened": Look(
+        "", "send", ngettext_lazy("%(n)d quotation sent and not opened", "%(n)d quotations sent and not opened", "n"),
+        lazy("See quotation"), "quotations", "status=sent",
+    ),
+}  # fmt: skip
+
+UNDER_WAY = ("deliver", "invoice", "drafts", "viewed", "unopened")
+"""What goes its way without anybody being late."""
 
 
 @staff()
 @require_safe
 def index(request: StaffRequest) -> HttpResponse:
-    """What is to be done today."""
+    """How the business stands and what is to be done today, in three statements whatever there is."""
     seller, now = request.seller, timezone.now()
     day = today(now, seller.zone)
-    valid = Quotation.objects.filter(
-        seller=seller, current__state__in=QuotationVersion.OPEN, current__valid_until__gte=day
-    ).select_related("current", "customer")
-    lines = OrderLine.objects.filter(order__seller=seller, kind=Line.Kind.LINE)
-    undelivered = lines.filter(order__state=Order.State.CONFIRMED, delivered_quantity__lt=F("quantity"))
-    uninvoiced = lines.filter(
-        order__state__in=[Order.State.CONFIRMED, Order.State.FULFILLED], invoiced_quantity__lt=F("delivered_quantity")
-    )
-    orders = Order.objects.select_related("customer").order_by("id")
-    late = [Invoice.PaymentState.NOT_PAID, Invoice.PaymentState.PARTIALLY_PAID]
+    kinds = waiting(seller, day)
+    counts = {kind.name: kind.count for kind in kinds}
     context = {
-        "change_requests": ChangeRequest.objects.filter(version__quotation__seller=seller, answered_at=None)
-        .select_related("version__quotation__customer", "by")
-        .order_by("at")[: SHORT + 1],
-        "expiring": valid.filter(current__valid_until__lte=day + timedelta(days=SOON_DAYS)).order_by(
-            "current__valid_until", "id"
-        )[: SHORT + 1],
-        "to_decide": valid.filter(current__valid_until__gt=day + timedelta(days=SOON_DAYS)).order_by(
-            "current__valid_until", "id"
-        )[: SHORT + 1],
-        "drafts": QuotationVersion.objects.filter(quotation__seller=seller, state=QuotationVersion.State.DRAFT)
-        .select_related("quotation__customer")
-        .order_by("-created_at")[: SHORT + 1],
-        "to_deliver": orders.filter(pk__in=undelivered.values("order"))[: SHORT + 1],
-        "to_invoice": orders.filter(pk__in=uninvoiced.values("order"))[: SHORT + 1],
-        "overdue": Invoice.objects.filter(seller=seller, due_on__lt=day, payment_state__in=late)
-        .open()
-        .select_related("customer")
-        .order_by("due_on", "id")[: SHORT + 1],
-        "to_review": Payment.objects.filter(customer__seller=seller)
-        .filter(Q(reviewed_at=None) & ~Q(review="") | Q(state=Payment.State.UNKNOWN))
-        .select_related("customer")
-        .order_by("created_at")[: SHORT + 1],
-        "failed_letters": Letter.objects.filter(seller=seller.pk, state=Letter.State.FAILED).order_by("id")[
-            : SHORT + 1
-        ],
-        "short": SHORT,
+        "greeting": greeting(now.astimezone(seller.zone).hour) % {"name": request.user.get_short_name()},
         "today": day,
+        "balances": balances_of(seller, day),
+        "to_decide": to_decide(seller, day),
+        "to_review": counts.get("review", 0),
+        "urgent": [shown(kind, day, request.user.language) for kind in kinds if kind.name not in UNDER_WAY],
+        "under_way": [shown(kind, day, request.user.language) for kind in kinds if kind.name in UNDER_WAY],
     }
     return render(request, "home/staff/home/index.html", context)
+
+
+# How the business stands -------------------------------------------------------------------------------------------------
+
+
+def balances_of(seller: Seller, day: date) -> list[dict[str, Any]]:
+    """By currency what is open and what of it is overdue, the seller's own currency first."""
+    late = Q(due_on__lt=day, payment_state__in=Invoice.PAYABLE)
+    rows = (
+        Invoice.objects.filter(seller=seller)
+        .open()
+        .order_by()
+        .values("currency")
+        .annotate(
+            open_minor=Sum("amount_due_minor"),
+            open_count=Count("pk"),
+            overdue_minor=Coalesce(Sum("amount_due_minor", filter=late), 0),
+            overdue_count=Count("pk", filter=late),
+        )
+    )
+    return sorted(plain(rows), key=lambda row: (row["currency"] != seller.currency, row["currency"]))
+
+
+def to_decide(seller: Seller, day: date) -> list[dict[str, Any]]:
+    """By currency how many quotations wait for a customer's decision, and what they come to."""
+    rows = (
+        Quotation.objects.filter(seller=seller, current__state__in=QuotationVersion.OPEN, current__valid_until__gte=day)
+        .order_by()
+        .values("current__currency")
+        .annotate(count=Count("pk"), minor=Sum("current__total_minor"))
+    )
+    return sorted(plain(rows), key=lambda row: (row["current__currency"] != seller.currency, row["current__currency"]))
+
+
+# What waits --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A kind of work as the page draws it: its heading, its look, and the first of it, each with what there is to say."""
+
+    name: str
+    title: str
+    look: Look
+    rows: list[tuple[Waiting, str]]
+    count: int
+
+    @property
+    def more(self) -> int:
+        """How many are not named."""
+        return self.count - len(self.rows)
+
+
+def shown(kind: Kind, day: date, language: str) -> Shown:
+    """A kind of work with its words."""
+    look = LOOKS[kind.name]
+    rows = [(row, why(kind.name, row, day, language)) for row in kind.first]
+    return Shown(kind.name, str(look.title % {"n": kind.count}), look, rows, kind.count)
+
+
+def why(kind: str, row: Waiting, day: date, language: str) -> str:
+    """What there is to say about a row beside its title and customer."""
+    on = formats.day(row.on, language)
+    if kind == "overdue":
+        days = (day - row.on).days
+        return ngettext("%(num)s day late", "%(num)s days late", days) % {"num": days}
+    if kind == "review":
+        return _("since %(date)s") % {"date": on}
+    return {
+        "requests": _("asked on %(date)s"),
+        "questions": _("asked on %(date)s"),
+        "letters": _("written on %(date)s"),
+        "expiring": _("Valid Until %(date)s"),
+        "viewed": _("Valid Until %(date)s"),
+        "unopened": _("Valid Until %(date)s"),
+        "deliver": _("ordered on %(date)s"),
+        "invoice": _("ordered on %(date)s"),
+        "drafts": _("begun on %(date)s"),
+    }[kind] % {"date": on}
 
 
 urlpatterns = [path("", index, name="home.index")]
