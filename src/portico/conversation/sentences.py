@@ -83,6 +83,11 @@ SENTENCES: dict[str, Sentence] = {
         "triangle-alert",
         lazy("Invoice %(number)s was marked as disputed: no reminders until it is solved."),
     ),
+    "invoice.solved": Sentence(
+        lazy("%(who)s marked the dispute about invoice %(number)s as solved."),
+        "circle-check",
+        lazy("The dispute about invoice %(number)s is solved."),
+    ),
     "credit_note.issued": Sentence(
         lazy("%(who)s issued credit note %(number)s: %(total)s."),
         "undo-2",
@@ -134,6 +139,16 @@ SENTENCES: dict[str, Sentence] = {
         lazy("%(who)s renewed the subscription by order %(order)s."),
         "calendar-range",
         lazy("The subscription was renewed by order %(order)s."),
+    ),
+    "member.invited": Sentence(
+        lazy("%(who)s invited somebody to the portal."), "user-plus", lazy("Somebody was invited.")
+    ),
+    "member.changed": Sentence(
+        lazy("%(who)s changed what somebody may do."), "users", lazy("What somebody may do was changed.")
+    ),
+    "member.removed": Sentence(lazy("%(who)s removed somebody."), "users", lazy("Somebody was removed.")),
+    "customer.edited": Sentence(
+        lazy("%(who)s changed the company's details."), "store", lazy("The company's details were changed.")
     ),
 }
 

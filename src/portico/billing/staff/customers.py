@@ -1,8 +1,9 @@
 """Customers on the desk, to read: who they are, what they owe, their papers and people."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import BigIntegerField, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_safe
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.members import may_manage
 from portico.accounts.models import Customer, Membership
-from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, Subscription
+from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, QuotationVersion, Subscription
 from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
@@ -25,7 +26,7 @@ SORTS = {
     "owed": Sort(lazy("Open balance, highest first"), ["-open_minor", "-id"]),
     "newest": Sort(lazy("Newest first"), ["-id"]),
 }
-LATEST = 8
+LATEST = 6
 """How many of each kind of paper a customer's page shows; the lists have them all."""
 
 
@@ -34,16 +35,12 @@ LATEST = 8
 def index(request: StaffRequest) -> HttpResponse:
     """All customers with what they owe, in their own currency."""
     q = search_words(request.GET)
-    still_open = Q(
-        invoices__state=Invoice.State.ISSUED, invoices__amount_due_minor__gt=0, invoices__currency=F("currency")
-    )
+    still_open = Invoice.objects.open().filter(customer=OuterRef("pk"), currency=OuterRef("currency"))
     rows = Customer.objects.filter(seller=request.seller)
     if q:
         rows = rows.filter(Q(legal_name__icontains=q) | Q(vat_id__icontains=q) | Q(city__icontains=q))
-    rows = rows.annotate(
-        open_minor=Coalesce(Sum("invoices__amount_due_minor", filter=still_open), 0),
-        open_invoices=Count("invoices", filter=still_open),
-    )
+    counted = still_open.order_by().annotate(n=Func(F("pk"), function="COUNT", output_field=BigIntegerField()))
+    rows = rows.annotate(open_minor=total("amount_due_minor", still_open), open_invoices=Subquery(counted.values("n")))
     fields = "id legal_name city country currency open_minor open_invoices".split()
     found = listing(rows.values(*fields), request.GET, q=q, status="", statuses={}, sorts=SORTS)
     return render(request, "billing/staff/customers/index.html", {"list": found})
@@ -52,37 +49,22 @@ def index(request: StaffRequest) -> HttpResponse:
 @staff()
 @require_safe
 def detail(request: StaffRequest, number: int) -> HttpResponse:
-    """One customer: company, people, balance, latest papers."""
-    customer = Customer.objects.filter(seller=request.seller, pk=number).first() if number < 2**63 else None
-    if customer is None:
-        raise Missing(_("There is no such customer."))
+    """One customer: company, people, balance, latest papers; what happened stands on a page of its own."""
     now = timezone.now()
     day = today(now, request.seller.zone)
-    late = [Invoice.PaymentState.NOT_PAID, Invoice.PaymentState.PARTIALLY_PAID]
-    credit_note = Q(kind=Invoice.Kind.CREDIT_NOTE)
-    in_currency = Q(customer=customer, currency=customer.currency)
-    papers = Invoice.objects.filter(in_currency, state=Invoice.State.ISSUED).aggregate(
-        open=Coalesce(Sum("amount_due_minor", filter=~credit_note), 0),
-        overdue=Coalesce(Sum("amount_due_minor", filter=~credit_note & Q(due_on__lt=day, payment_state__in=late)), 0),
-        credited=Coalesce(Sum("total_minor", filter=credit_note), 0),
-    )
-    received = Payment.objects.filter(in_currency, state=Payment.State.SUCCEEDED).aggregate(
-        sum=Coalesce(Sum("received_minor"), 0)
-    )
-    used = Allocation.objects.filter(
-        Q(payment__customer=customer, payment__currency=customer.currency)
-        | Q(credit_note__customer=customer, credit_note__currency=customer.currency)
-    ).aggregate(sum=Coalesce(Sum("amount_minor"), 0))
+    customer = find(request, number, day)
+    drafted = QuotationVersion.objects.filter(quotation=OuterRef("pk"), state=QuotationVersion.State.DRAFT)
     quotations = (
-        Quotation.objects.filter(customer=customer).select_related("current", "seller").order_by("-id")[:LATEST]
+        Quotation.objects.filter(customer=customer)
+        .select_related("current", "seller")
+        .annotate(written_title=Subquery(drafted.values("title")[:1]))
+        .order_by("-id")[:LATEST]
     )
     context = {
         "customer": customer,
         "may_invite": may_manage(request.user, customer),
         "members": Membership.objects.filter(customer=customer).select_related("user").order_by("user__name", "id"),
-        "open_minor": papers["open"],
-        "overdue_minor": papers["overdue"],
-        "credit_minor": papers["credited"] + received["sum"] - used["sum"],
+        "credit_minor": customer.credited_minor + customer.received_minor - customer.used_minor,
         "quotations": [(one, status_of(one, now)) for one in quotations],
         "orders": Order.objects.filter(customer=customer).order_by("-id")[:LATEST],
         "invoices": Invoice.objects.filter(customer=customer, state=Invoice.State.ISSUED).order_by("-id")[:LATEST],
@@ -90,6 +72,33 @@ def detail(request: StaffRequest, number: int) -> HttpResponse:
         "today": day,
     }
     return render(request, "billing/staff/customers/detail.html", context)
+
+
+def find(request: StaffRequest, number: int, day: date) -> Any:
+    """The customer with what is open, overdue and credit in its own currency, in one statement; Missing."""
+    own = {"customer": OuterRef("pk"), "currency": OuterRef("currency")}
+    papers = Invoice.objects.filter(**own, state=Invoice.State.ISSUED)
+    owed = papers.exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    of_own = Q(payment__customer=OuterRef("pk"), payment__currency=OuterRef("currency")) | Q(
+        credit_note__customer=OuterRef("pk"), credit_note__currency=OuterRef("currency")
+    )
+    customers = Customer.objects.filter(seller=request.seller).annotate(
+        open_minor=total("amount_due_minor", owed),
+        overdue_minor=total("amount_due_minor", owed.filter(due_on__lt=day, payment_state__in=Invoice.PAYABLE)),
+        credited_minor=total("total_minor", papers.filter(kind=Invoice.Kind.CREDIT_NOTE)),
+        received_minor=total("received_minor", Payment.objects.filter(**own, state=Payment.State.SUCCEEDED)),
+        used_minor=total("amount_minor", Allocation.objects.filter(of_own)),
+    )
+    customer = customers.filter(pk=number).first() if number < 2**63 else None
+    if customer is None:
+        raise Missing(_("There is no such customer."))
+    return customer
+
+
+def total(field: str, rows: Any) -> Coalesce:
+    """The sum of a field over rows that name an outer customer; each is summed by itself, so nothing is multiplied."""
+    summed = rows.order_by().annotate(sum=Func(F(field), function="SUM", output_field=BigIntegerField()))
+    return Coalesce(Subquery(summed.values("sum")), 0)
 
 
 def status_of(quotation: Quotation, now: datetime) -> str:

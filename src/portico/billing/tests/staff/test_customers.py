@@ -125,7 +125,7 @@ def test_list_and_page_cost_the_same_however_much_there_is(world: World, client_
         draft.draft_quotation(seller=world.seller, customer=world.fontaine, by=world.hanna, now=world.now)
         Customer.objects.create(seller=world.seller, legal_name=f"Nobody {at}", country="FR", created_at=world.now)
     assert queries_of(client, LIST) == few <= 4
-    assert queries_of(client, f"{LIST}{world.fontaine.pk}/") == page <= 12
+    assert queries_of(client, f"{LIST}{world.fontaine.pk}/") == page <= 8
 
 
 def test_a_customer_is_not_there_for_customers_for_nobody_and_for_another_seller(
