@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 from portico.accounts.models import User
 from portico.billing.models import Invoice, Order, Payment, Quotation
 from portico.cast import World
+from portico.home.staff.settings import STAGES
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Page]
@@ -29,7 +30,8 @@ def customer_pages(world: World) -> list[str]:
     credit = Invoice.objects.get(customer=world.fontaine, kind="credit_note").number
     return [
         "/my/", "/my/quotations/", "/my/quotations/?q=zzz", "/my/orders/", "/my/invoices/", "/my/subscriptions/",
-        "/my/subscriptions/atelier-fontaine/", "/my/account/", f"/my/payments/{payment.pk}/",
+        "/my/subscriptions/atelier-fontaine/", "/my/account/", "/my/account/privacy/", "/my/account/members/",
+        "/my/account/members/invite/", "/my/account/company/", "/my/account/letters/", f"/my/payments/{payment.pk}/",
         *(f"/my/quotations/{number}/" for number in one_each.values()),
         *(f"/my/quotations/{roll_out}/{task}/" for task in ("accept", "changes", "reject", "thread", "v1")),
         f"/my/quotations/{world.quotation('Inventory barcode pilot').number}/",
@@ -50,7 +52,9 @@ def staff_pages(world: World) -> list[str]:
         f"/staff/quotations/{draft}/edit/", f"/staff/quotations/{roll_out}/", f"/staff/quotations/{draft}/send/",
         "/staff/orders/", f"/staff/orders/{order}/", f"/staff/orders/{order}/deliver/", "/staff/invoices/",
         f"/staff/invoices/{invoice}/", f"/staff/invoices/{invoice}/credit/", "/staff/payments/", "/staff/payments/book/",
-        "/staff/customers/", f"/staff/customers/{world.fontaine.pk}/",
+        "/staff/customers/", f"/staff/customers/{world.fontaine.pk}/", "/staff/letters/", "/staff/privacy/", "/staff/privacy/new/",
+        f"/staff/customers/{world.fontaine.pk}/members/invite/", "/staff/settings/",
+        *(f"/staff/settings/{stage.name}/" for stage in STAGES),
     ]  # fmt: skip
 
 
