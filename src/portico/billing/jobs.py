@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from portico.billing.actions import notices, pay, remind
+from portico.billing.actions import notices, pay, remind, schedule
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -51,6 +51,12 @@ def _abandoned(payment: Payment, now: datetime) -> bool:
         return False
     cancelled = payment.targets.filter(request__state=PaymentRequest.State.CANCELLED)
     return payment.created_at <= now - ABANDONED_AFTER or cancelled.exists()
+
+
+@sweep(every=5)
+def scheduled_quotations(now: datetime) -> int:
+    """Quotations whose moment to be sent has come."""
+    return schedule.send_due(now)
 
 
 # What is told by mail without anybody doing something.

@@ -62,6 +62,21 @@ SENTENCES: dict[str, Sentence] = {
     "quotation.new_requested": Sentence(
         lazy("%(who)s asked for a new quotation."), "message-square", lazy("A new quotation was asked for.")
     ),
+    "quotation.scheduled": Sentence(
+        lazy("%(who)s set version %(version)s to be sent later."),
+        "clock",
+        lazy("Version %(version)s was set to be sent later."),
+    ),
+    "quotation.unscheduled": Sentence(
+        lazy("%(who)s took back that version %(version)s is sent later."),
+        "undo-2",
+        lazy("Version %(version)s is not sent later any more."),
+    ),
+    "quotation.not_sent": Sentence(
+        lazy("%(who)s: version %(version)s could not be sent."),
+        "circle-alert",
+        lazy("Version %(version)s could not be sent by itself."),
+    ),
     "order.placed": Sentence(
         lazy("%(who)s placed order %(number)s: %(total)s."), "package", lazy("Order %(number)s was placed: %(total)s.")
     ),

@@ -135,8 +135,13 @@ def save_draft(
     fields: Mapping[str, Any],
     lines: Sequence[LineDraft],
     now: datetime,
+    by: User | None = None,
+    window: str = "",
 ) -> None:
     """Replace the draft's content. `revision` is the one the editor loaded: Conflict when somebody saved meanwhile.
+
+    What the same `window` of the same person saved by itself meanwhile is no conflict: the person goes on from there.
+    A draft that is to be sent by itself is not changed (Conflict): that is taken back first.
 
     `fields`: title, intro, change_note, valid_until, payment_policy, deposit_percent, invoice_policy,
     invoice_before_payment, signature_required, terms, terms_version. Lines are priced; the VAT category and rate follow
@@ -147,7 +152,10 @@ def save_draft(
         fresh = quotation.versions.get(pk=version.pk)
         if fresh.state != QuotationVersion.State.DRAFT:
             raise Conflict(_("This version was sent meanwhile and can no longer be edited. Draft a new version."))
-        if fresh.revision != revision:
+        if fresh.send_at is not None:
+            raise Conflict(_("This version waits to be sent by itself. Take that back before you change it."))
+        own = bool(window) and (fresh.saved_from, fresh.saved_by_id) == (window, by.pk if by else None)
+        if fresh.revision != revision and not own:
             raise Conflict(_("Somebody else saved this draft meanwhile. Look at it again before you save."))
         for name, value in fields.items():
             setattr(fresh, name, value)
@@ -160,12 +168,12 @@ def save_draft(
         priced = pricing.price(pricing.choose(offered(rows), {}), fresh.currency)
         _put_totals(fresh, priced)
         fresh.revision += 1
+        fresh.saved_at, fresh.saved_by, fresh.saved_from, fresh.send_problem = now, by, window, ""
         fresh.save()
         fresh.lines.all().delete()
         for row, line_net in _with_nets(rows, fresh.currency):
             row.net_minor = line_net
         QuotationLine.objects.bulk_create(rows)
-        del now
     version.refresh_from_db()
 
 

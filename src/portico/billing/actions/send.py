@@ -18,7 +18,7 @@ from portico.kit.periods import today
 VIEW_AGAIN_AFTER = timedelta(hours=1)
 
 
-def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> QuotationVersion:
+def send_quotation(*, quotation: Quotation, by: User | None, now: datetime) -> QuotationVersion:
     """Send the drafted version: it freezes, supersedes the open one, and answers the wishes made about it.
 
     Raises Invalid when something is missing that an invoice will need (EN 16931), or Valid Until is in the past.
@@ -29,7 +29,7 @@ def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> Quotatio
         if version is None:
             raise Conflict(_("There is no draft to send. Draft a new version first."))
         version.quotation = quotation
-        version.send(by=by, valid_until=_check_complete(version, now), now=now)
+        version.send(by=by, valid_until=check_complete(version, now), now=now)
         ChangeRequest.answer_open(quotation.pk, now)
         Event.record(
             "quotation.sent", quotation, now=now, by=by, customer=quotation.customer, number=quotation.number,
@@ -40,7 +40,7 @@ def send_quotation(*, quotation: Quotation, by: User, now: datetime) -> Quotatio
     return version
 
 
-def _check_complete(version: QuotationVersion, now: datetime) -> date:
+def check_complete(version: QuotationVersion, now: datetime) -> date:
     """The product's own EN 16931 checks, before a customer can agree to what could not be invoiced; returns Valid Until."""
     quotation, lines = version.quotation, list(version.lines.all())
     if not any(line.kind == Line.Kind.LINE for line in lines):

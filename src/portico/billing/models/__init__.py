@@ -16,6 +16,7 @@ from portico.billing.models.order import Order, OrderLine, PaymentRequest
 from portico.billing.models.payment import Allocation, Payment, PaymentTarget, ProviderEvent
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
 from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
+from portico.billing.models.template import QuotationTemplate
 
 __all__ = [
     "Acceptance",
@@ -39,6 +40,7 @@ __all__ = [
     "ProviderEvent",
     "Quotation",
     "QuotationLine",
+    "QuotationTemplate",
     "QuotationVersion",
     "QuotationView",
     "Selection",

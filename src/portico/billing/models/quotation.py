@@ -123,10 +123,10 @@ class QuotationVersion(Totals):
             "id quotation version state currency net_minor vat_minor total_minor valid_until payment_policy "
             "deposit_percent invoice_policy invoice_before_payment signature_required terms terms_version created_at "
             "sent_at first_viewed_at changes_requested_at accepted_at rejected_at reopened_at withdrawn_at "
-            "superseded_at rejected_reason revision"
+            "superseded_at rejected_reason revision saved_at saved_from send_at send_problem"
         ),
         Privacy.OFFER: "title intro change_note rejected_comment",
-        Privacy.ACTOR: "created_by sent_by changes_requested_by accepted_by rejected_by withdrawn_by",
+        Privacy.ACTOR: "created_by saved_by send_by sent_by changes_requested_by accepted_by rejected_by withdrawn_by",
     }
 
     class State(models.TextChoices):
@@ -172,6 +172,12 @@ class QuotationVersion(Totals):
     terms = models.JSONField(default=list, help_text="pairs of title and text")
     terms_version = models.CharField(max_length=20, blank=True)
     revision = models.PositiveIntegerField(default=0, help_text="counts the saves of a draft: two editors notice")
+    saved_at = models.DateTimeField(null=True, help_text="when a person last saved the draft")
+    saved_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    saved_from = models.CharField(max_length=32, blank=True, default="", help_text="the window that saved it")
+    send_at = models.DateTimeField(null=True, help_text="when the draft is to be sent by itself")
+    send_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    send_problem = models.CharField(max_length=300, blank=True, default="", help_text="why that could not be done")
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     sent_at = models.DateTimeField(null=True)
@@ -192,8 +198,14 @@ class QuotationVersion(Totals):
 
     class Meta(Totals.Meta):
         ordering = ["version"]
+        indexes = [
+            models.Index(fields=["send_at"], condition=Q(send_at__isnull=False), name="quotation_to_send"),
+        ]
         constraints = [
             *Totals.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(send_at__isnull=True) | Q(state="draft"), name="quotation_only_a_draft_is_scheduled"
+            ),
             models.UniqueConstraint(fields=["quotation", "version"], name="quotation_version_once"),
             models.UniqueConstraint(
                 fields=["quotation"],
@@ -245,13 +257,21 @@ class QuotationVersion(Totals):
         """The state as the customer sees it: `expired` instead of an open state whose time is over."""
         return "expired" if self.is_expired(now) else self.state
 
-    def send(self, *, by: User, valid_until: date, now: datetime) -> None:
+    def send(self, *, by: User | None, valid_until: date, now: datetime) -> None:
         """draft → sent. The version before it that was still open is superseded. Conflict when it is no draft."""
         rows = QuotationVersion.objects.filter(quotation_id=self.quotation_id)
         rows.filter(state__in=self.OPEN).update(state=self.State.SUPERSEDED, superseded_at=now)
         if rows.filter(state=self.State.ACCEPTED).exists():
             raise Conflict(_("This quotation was accepted meanwhile; it can no longer be changed."))
-        self._move([self.State.DRAFT], self.State.SENT, sent_at=now, sent_by=by, valid_until=valid_until)
+        self._move(
+            [self.State.DRAFT],
+            self.State.SENT,
+            sent_at=now,
+            sent_by=by,
+            valid_until=valid_until,
+            send_at=None,
+            send_problem="",
+        )
         Quotation.objects.filter(pk=self.quotation_id).update(current=self)
         self.quotation.current = self
 
