@@ -52,7 +52,8 @@ def staff_pages(world: World) -> list[str]:
         f"/staff/quotations/{draft}/edit/", f"/staff/quotations/{roll_out}/", f"/staff/quotations/{draft}/send/",
         "/staff/orders/", f"/staff/orders/{order}/", f"/staff/orders/{order}/deliver/", "/staff/invoices/",
         f"/staff/invoices/{invoice}/", f"/staff/invoices/{invoice}/credit/", "/staff/payments/", "/staff/payments/book/",
-        "/staff/customers/", f"/staff/customers/{world.fontaine.pk}/", "/staff/letters/", "/staff/privacy/", "/staff/privacy/new/",
+        "/staff/customers/", f"/staff/customers/{world.fontaine.pk}/", "/staff/letters/", "/staff/privacy/",
+        "/staff/privacy/new/",
         f"/staff/customers/{world.fontaine.pk}/members/invite/", "/staff/settings/",
         *(f"/staff/settings/{stage.name}/" for stage in STAGES),
     ]  # fmt: skip

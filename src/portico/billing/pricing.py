@@ -199,6 +199,8 @@ def invoice_groups(
     from its own base × rate by the roundings before it, at most half a minor unit for each earlier invoice. The official
     schematron allows less than one unit of the currency (BR-CO-17, BR-S-09: `abs(VAT) - 1 < … < abs(VAT) + 1`). So where
     roundings would pile up to half a unit (a hundred invoices in EUR, two in JPY), an invoice before the last settles them.
+    An invoice that leaves no less than nothing of the order's base takes no more than is left of its VAT either, so that the
+    last one is never below zero by roundings alone.
 
     Raises ValueError when the last invoice's lines do not leave exactly nothing of the order's bases.
     """
@@ -220,6 +222,8 @@ def invoice_groups(
             drift = billed_vat + vat - Fraction(billed_base + base) * Fraction(rate) / 100
             if 2 * abs(drift) >= 10 ** exponent(currency):
                 vat = vat_minor(billed_base + base, rate) - billed_vat
+            if base > 0 and key in whole and whole[key].base_minor >= billed_base + base:
+                vat = min(vat, max(whole[key].vat_minor - billed_vat, 0))
         if key in bases or base or vat:
             groups.append(VatGroup(category, rate, base, vat))
     return _in_order(groups)

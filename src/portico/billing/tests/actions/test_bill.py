@@ -94,6 +94,7 @@ def groups(invoices: list[Invoice]) -> dict[tuple[str, Decimal], tuple[int, int]
 @example(
     lines=[(Decimal("0.001"), Decimal("0.001"), 0, ("S", Decimal(20)))], parts=[1, 1], percent=0
 )  # soon all delivered
+@example(lines=[(Decimal("0.203"), Decimal("0.419"), 0, ("S", Decimal(20)))], parts=[1, 1], percent=30)  # cents of VAT
 @given(lines=LINES, parts=st.lists(st.integers(1, 4), min_size=1, max_size=4), percent=st.sampled_from([0, 10, 30, 33]))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.usefixtures("db")
