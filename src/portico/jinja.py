@@ -47,6 +47,7 @@ def environment(**options: Any) -> Environment:
             "day": day,
             "long_day": long_day,
             "day_time": day_time,
+            "clock": clock,
             "paragraphs": paragraphs,
             "country": country,
             "iban": iban,
@@ -118,6 +119,12 @@ def long_day(value: date) -> str:
 def day_time(value: datetime | None, zone: ZoneInfo) -> str:
     """A moment in a zone: 9 Nov 2026, 16:20."""
     return formats.day_time(value, zone, language()) if value else ""
+
+
+def clock(value: datetime, zone: ZoneInfo) -> str:
+    """A moment in a zone by the clock alone, 16:20, where it is today; with its day otherwise."""
+    local = value.astimezone(zone)
+    return f"{local:%H:%M}" if local.date() == timezone.now().astimezone(zone).date() else day_time(value, zone)
 
 
 def country(code: str) -> str:

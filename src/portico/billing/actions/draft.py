@@ -137,10 +137,11 @@ def save_draft(
     now: datetime,
     by: User | None = None,
     window: str = "",
+    insist: bool = False,
 ) -> None:
     """Replace the draft's content. `revision` is the one the editor loaded: Conflict when somebody saved meanwhile.
 
-    What the same `window` of the same person saved by itself meanwhile is no conflict: the person goes on from there.
+    With `insist`, what the same `window` of the same person saved by itself meanwhile is no conflict.
     A draft that is to be sent by itself is not changed (Conflict): that is taken back first.
 
     `fields`: title, intro, change_note, valid_until, payment_policy, deposit_percent, invoice_policy,
@@ -154,7 +155,7 @@ def save_draft(
             raise Conflict(_("This version was sent meanwhile and can no longer be edited. Draft a new version."))
         if fresh.send_at is not None:
             raise Conflict(_("This version waits to be sent by itself. Take that back before you change it."))
-        own = bool(window) and (fresh.saved_from, fresh.saved_by_id) == (window, by.pk if by else None)
+        own = insist and bool(window) and (fresh.saved_from, fresh.saved_by_id) == (window, by.pk if by else None)
         if fresh.revision != revision and not own:
             raise Conflict(_("Somebody else saved this draft meanwhile. Look at it again before you save."))
         for name, value in fields.items():

@@ -1,7 +1,8 @@
 """The editor of a quotation as a form of plain fields: what was typed is kept whatever is wrong with it.
 
-Rows are posted as `l0-name`, `l0-quantity`, … in their order on the page. Every button is a submit named `do`: `save`, `price`
-(only look at the totals), `add-line`, `add-section`, …, `remove-3`, `up-3`, `down-3`. All but `save` write nothing.
+Rows are posted as `l0-name`, `l0-quantity`, … in their order on the page. Every button is a submit named `do`: `save`,
+`autosave`, `price` (only look at the totals), `find` (in the catalogue), `terms`, `add-product-7`, `add-line`, `add-section`,
+…, `remove-3`, `up-3`, `down-3`. All but the first two write nothing.
 """
 
 import re
@@ -9,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from secrets import token_hex
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from portico.billing.actions.draft import LineDraft, draft_of
-from portico.billing.models import Price, Product, QuotationLine, QuotationVersion
+from portico.billing.models import QuotationLine, QuotationVersion
 from portico.billing.models.line import Line
 from portico.kit import formats
 from portico.kit.errors import Invalid
@@ -74,6 +76,12 @@ class Form:
     signature_required: bool = False
     terms: str = ""
     rows: list[Row] = field(default_factory=list)
+    window: str = field(default_factory=lambda: token_hex(8))
+    """Which of the open windows it is: what one saved by itself is no conflict for itself."""
+    words: str = ""
+    """What is looked for in the catalogue."""
+    note: str = ""
+    """What there is to say about saving by itself."""
     errors: dict[str, str] = field(default_factory=dict)
     focus: int = -1
     """The row that was just added."""
@@ -83,16 +91,10 @@ class Form:
         """Whether anything typed cannot be saved."""
         return bool(self.errors) or any(row.errors for row in self.rows)
 
-    def act(self, button: str, products: Mapping[int, Product], prices: Mapping[int, Price], chosen: str) -> None:
-        """Do what a button that is not `save` says to the rows."""
+    def act(self, button: str) -> None:
+        """Do what a button says to the rows."""
         if button in ADDED:
             self._add(Row(kind=ADDED[button]))
-        elif button == "add-product":
-            product = products.get(int(chosen)) if chosen.isascii() and chosen.isdigit() and len(chosen) < 19 else None
-            if product is None:
-                self.errors["product"] = _("Choose a product to add.")
-            else:
-                self._add(self._row_for(product, prices.get(product.pk)))
         elif found := re.fullmatch(r"(remove|up|down)-([0-9]{1,3})", button):
             self._move(found[1], int(found[2]))
 
@@ -103,13 +105,20 @@ class Form:
             self.focus = len(self.rows)
             self.rows.append(row)
 
-    def _row_for(self, product: Product, price: Price | None) -> Row:
-        return Row(
-            product=str(product.pk),
-            name=product.name,
-            detail=product.description,
-            unit=product.unit,
-            price=formats.unit_price(price.unit_price, self.currency, self.language) if price else "",
+    def add_product(self, product: Any) -> None:
+        """A row for a product with its `listed` price; None is an error to be shown."""
+        if product is None:
+            self.errors["product"] = _("Choose a product to add.")
+            return
+        price = "" if product.listed is None else formats.unit_price(product.listed, self.currency, self.language)
+        self._add(
+            Row(
+                product=str(product.pk),
+                name=product.name,
+                detail=product.description,
+                unit=product.unit,
+                price=price,
+            )
         )
 
     def _move(self, verb: str, index: int) -> None:
@@ -204,6 +213,8 @@ def read_form(posted: Mapping[str, str], version: QuotationVersion, language: st
         signature_required="signature_required" in posted,
         terms=paragraphs(posted.get("terms", "")),
     )
+    if re.fullmatch(r"[0-9a-f]{16}", posted.get("window", "")):
+        form.window = posted["window"]
     count = posted.get("rows", "0")
     if not re.fullmatch(r"[0-9]{1,3}", count) or int(count) > MOST_ROWS:
         raise Invalid(_("A quotation has at most %(most)d lines.") % {"most": MOST_ROWS})

@@ -1,7 +1,6 @@
 """Quotations on the desk: written, sent, answered, withdrawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -16,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Membership
-from portico.billing import pricing
 from portico.billing.actions import draft
 from portico.billing.actions.decide import choices_of
 from portico.billing.actions.send import send_quotation, withdraw_quotation
@@ -26,14 +24,11 @@ from portico.billing.documents.certificate import certificate_pdf
 from portico.billing.models import (
     Acceptance,
     Order,
-    Price,
-    Product,
     Quotation,
-    QuotationLine,
     QuotationVersion,
     Subscription,
 )
-from portico.billing.staff import editor
+from portico.billing.staff import editing
 from portico.billing.staff.begin import KINDS, TERMS, begin
 from portico.billing.staff.desk import by_id
 from portico.billing.staff.wishes import waiting_requests
@@ -245,113 +240,13 @@ def new(request: StaffRequest) -> HttpResponse:
 @staff("sales")
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, number: str) -> HttpResponse:
-    """The editor of the draft. Only the button Save writes; what was typed stays whatever is wrong with it."""
+    """The editor of the draft (`editing`)."""
     quotation = find(request, number)
     version = quotation.draft_version
     if version is None:
         raise Conflict(_("Nothing of this quotation is being written. Draft a new version first."))
     version.quotation = quotation
-    stored = list(version.lines.select_related("product").order_by("position"))
-    catalogue = {product.pk: product for product in Product.objects.filter(seller=request.seller)}
-    if request.method != "POST":
-        form = editor.form_of(version, stored, request.user.language)
-        return editor_page(request, version, form, catalogue, status=200)
-    form = editor.read_form(request.POST, version, request.user.language)
-    button = request.POST.get("do", "save")
-    if button != "save":
-        products = on_sale(catalogue)
-        form.act(button, products, prices_for(quotation, products), request.POST.get("new_product", ""))
-        return editor_page(request, version, form, catalogue, status=400 if form.errors else 200)
-    day = today(timezone.now(), request.seller.zone)
-    fields, lines = editor.fields(form, version, day), editor.drafts(form)
-    theirs: list[QuotationLine] | None = None
-    if not form.is_wrong:
-        try:
-            draft.save_draft(version=version, revision=form.revision, fields=fields, lines=lines, now=timezone.now())
-        except Invalid as refusal:
-            form.errors["save"] = refusal.message
-        except Conflict as refusal:
-            form.errors["save"], theirs = refusal.message, stored
-        else:
-            messages.success(request, _("The draft is saved."))
-            return HttpResponseRedirect(
-                reverse(
-                    "staff:quotations.send" if "then_send" in request.POST else "staff:quotations.edit", args=[number]
-                )
-            )
-    return editor_page(request, version, form, catalogue, status=409 if theirs is not None else 400, theirs=theirs)
-
-
-def editor_page(
-    request: StaffRequest,
-    version: QuotationVersion,
-    form: editor.Form,
-    catalogue: Mapping[int, Product],
-    *,
-    status: int,
-    theirs: Sequence[QuotationLine] | None = None,
-) -> HttpResponse:
-    """The page of the editor. After a conflict `theirs` stands beside what was typed; saving again replaces it."""
-    quotation = version.quotation
-    if theirs is not None:
-        version = QuotationVersion.objects.get(pk=version.pk)
-        version.quotation = quotation
-        form.revision = version.revision
-    context = {
-        "quotation": quotation,
-        "version": version,
-        "form": form,
-        "products": on_sale(catalogue),
-        "priced": preview(version, form, catalogue),
-        "requests": waiting_requests(quotation),
-        "theirs": build.quotation_sheet(version, {}, now=timezone.now()) if theirs is not None else None,
-        "payment_policies": PAYMENT_POLICIES,
-        "invoice_policies": INVOICE_POLICIES,
-        "today": today(timezone.now(), request.seller.zone),
-    }
-    return render(request, "billing/staff/quotations/edit.html", context, status=status)
-
-
-PAYMENT_POLICIES = {
-    "none": lazy("Nothing is paid on acceptance"),
-    "deposit": lazy("A deposit in percent"),
-    "full": lazy("Everything"),
-}
-INVOICE_POLICIES = {
-    "at_acceptance": lazy("At acceptance"),
-    "on_delivery": lazy("On delivery"),
-    "per_period": lazy("Per period"),
-}
-
-
-def on_sale(catalogue: Mapping[int, Product]) -> dict[int, Product]:
-    """The products that may be added; a line may still name one that is not sold any more."""
-    return {key: product for key, product in catalogue.items() if product.is_active}
-
-
-def preview(version: QuotationVersion, form: editor.Form, catalogue: Mapping[int, Product]) -> pricing.Priced | None:
-    """What the typed lines would cost; None while a number cannot be read."""
-    typed = [editor.draft_from(row, form.language) for row in (copy_of(row) for row in form.rows)]
-    lines = [line for line in typed if line is not None]
-    try:
-        return draft.price_draft(version, lines, catalogue) if len(lines) == len(typed) else None
-    except Invalid:
-        return None
-
-
-def copy_of(row: editor.Row) -> editor.Row:
-    """A row to try numbers on, without showing errors for what is still being typed."""
-    return replace(row, name=row.name or "…", errors={})
-
-
-def prices_for(quotation: Quotation, products: Mapping[int, Product]) -> dict[int, Price]:
-    """The list price of each product in the customer's currency: for the term, else a single one."""
-    found: dict[int, Price] = {}
-    currency, terms = quotation.customer.currency, (0, quotation.term_months)
-    rows = Price.objects.filter(product__in=list(products), currency=currency, term_months__in=terms)
-    for price in rows.order_by("term_months"):
-        found[price.product_id] = price
-    return found
+    return editing.posted(request, version) if request.method == "POST" else editing.opened(request, version)
 
 
 # Sending, answering, withdrawing -----------------------------------------------------------------------------------------
