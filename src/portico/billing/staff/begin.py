@@ -1,5 +1,6 @@
 """Reading the form that begins a quotation."""
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -7,7 +8,8 @@ from django.utils.translation import gettext_lazy as lazy
 from portico.accounts.access import StaffRequest
 from portico.accounts.models import Customer, Membership
 from portico.billing.actions import draft
-from portico.billing.models import Quotation, Subscription
+from portico.billing.actions.reuse import use_template
+from portico.billing.models import Quotation, QuotationTemplate, Subscription
 from portico.billing.staff.desk import by_id
 from portico.kit.errors import Invalid
 from portico.kit.text import one_line
@@ -38,14 +40,23 @@ def begin(request: StaffRequest, customer: Customer) -> Quotation:
     contact = by_id(members, form.get("contact", "")) if form.get("contact") else None
     if form.get("contact") and contact is None:
         raise Invalid(_("The contact is not a member of this customer."))
-    return draft.begin_quotation(
-        seller=request.seller,
-        customer=customer,
-        kind=kind,
-        contact=contact.user if contact else None,
-        subscription=by_id(Subscription.objects.filter(customer=customer), form.get("subscription", "")),
-        database_name=name,
-        term_months=int(term),
-        by=request.user,
-        now=timezone.now(),
-    )
+    template = None
+    if form.get("template"):
+        template = by_id(QuotationTemplate.objects.filter(seller=request.seller), form["template"])
+        if template is None:
+            raise Invalid(_("This template is gone. Choose another one."))
+    with transaction.atomic():
+        quotation = draft.begin_quotation(
+            seller=request.seller,
+            customer=customer,
+            kind=kind,
+            contact=contact.user if contact else None,
+            subscription=by_id(Subscription.objects.filter(customer=customer), form.get("subscription", "")),
+            database_name=name,
+            term_months=int(term),
+            by=request.user,
+            now=timezone.now(),
+        )
+        if template is not None:
+            use_template(template=template, quotation=quotation, by=request.user, now=timezone.now())
+    return quotation

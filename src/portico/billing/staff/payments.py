@@ -21,7 +21,7 @@ from portico.accounts.models import Customer
 from portico.billing.actions import pay
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import Invoice, Order, Payment, PaymentRequest
-from portico.billing.staff.desk import by_id
+from portico.billing.staff.desk import by_id, customers_offered
 from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -134,8 +134,11 @@ def book(request: StaffRequest) -> HttpResponse:
     """Book a bank transfer that arrived: by its reference, for invoices, for an order, or as the customer's credit."""
     customer = customer_of(request, request.POST if request.method == "POST" else request.GET)
     if customer is None:
-        customers = Customer.objects.filter(seller=request.seller)
-        asked = {"customer": None, "customers": customers, "asked": one_line(request.GET.get("reference", ""))}
+        asked = {
+            "customer": None,
+            "customers": customers_offered(request),
+            "asked": one_line(request.GET.get("reference", "")),
+        }
         return render(request, "billing/staff/payments/book.html", asked)
     invoices = list(Invoice.objects.filter(customer=customer).open().order_by("due_on", "id"))
     waiting = PaymentRequest.objects.filter(order__customer=customer, state=PaymentRequest.State.OPEN)

@@ -1,10 +1,11 @@
 """Quotations on the desk: written, sent, answered, withdrawn."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -15,27 +16,33 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Membership
-from portico.billing.actions import draft
+from portico.billing.actions import draft, reuse
 from portico.billing.actions.decide import choices_of
+from portico.billing.actions.schedule import cancel_schedule, schedule_send
 from portico.billing.actions.send import send_quotation, withdraw_quotation
 from portico.billing.documents import build
 from portico.billing.documents import render as papers
 from portico.billing.documents.certificate import certificate_pdf
+from portico.billing.documents.changes import compare as line_changes
 from portico.billing.models import (
     Acceptance,
     Order,
     Quotation,
+    QuotationLine,
+    QuotationTemplate,
     QuotationVersion,
     Subscription,
 )
 from portico.billing.staff import editing
 from portico.billing.staff.begin import KINDS, TERMS, begin
-from portico.billing.staff.desk import by_id
+from portico.billing.staff.comparing import conditions
+from portico.billing.staff.desk import by_id, customers_offered
 from portico.billing.staff.wishes import waiting_requests
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
+from portico.kit.text import one_line
 
 STATUSES = {
     "draft": lazy("Draft"),
@@ -222,10 +229,11 @@ def new(request: StaffRequest) -> HttpResponse:
         else:
             return HttpResponseRedirect(reverse("staff:quotations.edit", args=[quotation.number]))
     context = {
-        "customers": Customer.objects.filter(seller=request.seller) if customer is None else [],
+        "customers": customers_offered(request) if customer is None else [],
         "customer": customer,
         "members": Membership.objects.filter(customer=customer).select_related("user") if customer else [],
         "subscriptions": Subscription.objects.filter(customer=customer).select_related("database") if customer else [],
+        "templates": QuotationTemplate.objects.filter(seller=request.seller) if customer else [],
         "kinds": KINDS,
         "terms": TERMS,
         "typed": request.POST,
@@ -270,13 +278,118 @@ def send(request: StaffRequest, number: str) -> HttpResponse:
     if drafted is None:
         raise Conflict(_("There is no draft to send. Draft a new version first."))
     drafted.quotation = quotation
+    return send_page(request, drafted)
+
+
+def send_page(request: StaffRequest, drafted: QuotationVersion, *, typed: str = "", error: str = "") -> HttpResponse:
+    """The draft as a sheet, and the ways to send it."""
+    now, quotation = timezone.now(), drafted.quotation
     context = {
         "quotation": quotation,
         "version": drafted,
         "sheet": build.quotation_sheet(drafted, {}, now=now),
         "readers": Membership.objects.filter(customer=quotation.customer, user__is_active=True).select_related("user"),
+        "zone": request.seller.zone,
+        "typed_at": typed,
+        "at_error": error,
     }
-    return render(request, "billing/staff/quotations/send.html", context)
+    return render(request, "billing/staff/quotations/send.html", context, status=400 if error else 200)
+
+
+@staff("sales")
+@require_POST
+def schedule(request: StaffRequest, number: str) -> HttpResponse:
+    """Send the draft later, at a moment by the seller's clock."""
+    quotation = find(request, number)
+    drafted = quotation.draft_version
+    if drafted is None:
+        raise Conflict(_("There is no draft to send. Draft a new version first."))
+    drafted.quotation = quotation
+    typed = request.POST.get("at", "").strip()[:30]
+    try:
+        at = datetime.fromisoformat(typed).replace(tzinfo=request.seller.zone)
+        schedule_send(quotation=quotation, at=at, by=request.user, now=timezone.now())
+    except ValueError:
+        return send_page(request, drafted, typed=typed, error=_("Enter a day and a time."))
+    except Invalid as refusal:
+        return send_page(request, drafted, typed=typed, error=refusal.message)
+    messages.success(request, _("The version is sent by itself at that moment. Until then you can take that back."))
+    return HttpResponseRedirect(reverse("staff:quotations.detail", args=[number]))
+
+
+@staff("sales")
+@require_POST
+def unschedule(request: StaffRequest, number: str) -> HttpResponse:
+    """Not to be sent by itself any more."""
+    cancel_schedule(quotation=find(request, number), by=request.user, now=timezone.now())
+    messages.success(request, _("It is not sent by itself any more. You can go on writing."))
+    return HttpResponseRedirect(reverse("staff:quotations.detail", args=[number]))
+
+
+# Using it again ----------------------------------------------------------------------------------------------------------
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def duplicate(request: StaffRequest, number: str) -> HttpResponse:
+    """Copy what is shown, for the same customer or another one; the editor follows."""
+    quotation = find(request, number)
+    version = chosen_version(request.GET, quotation, versions_of(quotation))
+    asked = request.POST.get("customer", "") or request.GET.get("customer", "")
+    customer = by_id(Customer.objects.filter(seller=request.seller), asked) if asked else quotation.customer
+    if customer is None:
+        raise Missing(_("There is no such customer."))
+    if request.method == "POST":
+        made = reuse.duplicate_quotation(version=version, customer=customer, by=request.user, now=timezone.now())
+        messages.success(request, _("This is the copy, a draft under its own number."))
+        return HttpResponseRedirect(reverse("staff:quotations.edit", args=[made.number]))
+    context = {
+        "quotation": quotation,
+        "version": version,
+        "customer": customer,
+        "customers": customers_offered(request),
+    }
+    return render(request, "billing/staff/quotations/duplicate.html", context)
+
+
+@staff("sales")
+@require_POST
+def template(request: StaffRequest, number: str) -> HttpResponse:
+    """Keep a version as a template to begin others from."""
+    quotation = find(request, number)
+    version = chosen_version(request.POST, quotation, versions_of(quotation))
+    name = one_line(request.POST.get("name", ""))
+    reuse.save_template(version=version, name=name, by=request.user, now=timezone.now())
+    messages.success(request, _("It is kept as the template “%(name)s”.") % {"name": name})
+    return HttpResponseRedirect(reverse("staff:quotations.detail", args=[number]))
+
+
+@staff()
+@require_safe
+def compare(request: StaffRequest, number: str) -> HttpResponse:
+    """Two versions side by side, the last two unless `?old=` and `?new=` say otherwise."""
+    quotation = find(request, number)
+    versions = versions_of(quotation)
+    known = {str(one.version): one for one in versions}
+    last = versions[-1]
+    before = versions[-2] if len(versions) > 1 else last
+    old, new = (
+        known.get(request.GET.get(name) or str(usual.version)) for name, usual in (("old", before), ("new", last))
+    )
+    if old is None or new is None:
+        raise Missing(_("There is no such version of this quotation."))
+    now, language = timezone.now(), request.user.language
+    prefetch_related_objects([old, new], Prefetch("lines", QuotationLine.objects.order_by("position")))
+    context = {
+        "quotation": quotation,
+        "versions": versions,
+        "old": old,
+        "new": new,
+        "changes": line_changes(old.lines.all(), new.lines.all(), new.currency, language),
+        "conditions": conditions(old, new, language),
+        "papers": [(one, build.quotation_sheet(one, {}, now=now)) for one in (old, new)],
+    }
+    return render(request, "billing/staff/quotations/compare.html", context)
 
 
 @staff("sales")
@@ -310,6 +423,11 @@ urlpatterns = [
     path("quotations/<str:number>/", detail, name="quotations.detail"),
     path("quotations/<str:number>/edit/", edit, name="quotations.edit"),
     path("quotations/<str:number>/send/", send, name="quotations.send"),
+    path("quotations/<str:number>/schedule/", schedule, name="quotations.schedule"),
+    path("quotations/<str:number>/unschedule/", unschedule, name="quotations.unschedule"),
+    path("quotations/<str:number>/duplicate/", duplicate, name="quotations.duplicate"),
+    path("quotations/<str:number>/template/", template, name="quotations.template"),
+    path("quotations/<str:number>/compare/", compare, name="quotations.compare"),
     path("quotations/<str:number>/version/", version, name="quotations.version"),
     path("quotations/<str:number>/withdraw/", withdraw, name="quotations.withdraw"),
     path("quotations/<str:number>/pdf/", pdf, name="quotations.pdf"),

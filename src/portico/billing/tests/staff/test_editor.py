@@ -48,7 +48,7 @@ def test_it_saves_by_itself_and_says_when_and_the_next_save_goes_on_from_there(
     assert "Saved 11:03" in text_of(answer)
     assert list(version.lines.order_by("position").values_list("key", flat=True)) == keys, "lines stay the same lines"
     clock.shift(timedelta(days=1))
-    assert "Saved 9 Nov 2026, 11:03" in text_of(client.get(here))
+    assert "Saved 9 Nov 2026, 11:03" in text_of(client_for(world.hanna).get(here))
 
 
 def test_what_cannot_be_read_yet_is_not_saved_and_the_page_says_so(world: World, client_for: Browser) -> None:
