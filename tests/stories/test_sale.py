@@ -96,7 +96,7 @@ def test_ask_for_changes_new_version_accept(visit: Visit, story_world: World) ->
     desk.goto(f"/staff/quotations/{number}/")
     desk.get_by_role("main").get_by_role("button", name=re.compile("new version", re.IGNORECASE)).first.click()
     desk.goto(f"/staff/quotations/{number}/send/")
-    desk.get_by_role("main").get_by_role("button", name=re.compile("send", re.IGNORECASE)).last.click()
+    desk.get_by_role("main").get_by_role("button", name=re.compile(r"^Send version \d")).click()
     page.goto(f"/my/quotations/{number}/")
     expect(page.get_by_text("version 3").first).to_be_visible()
     sign_and_accept(page, "Accept, Sign & Pay")

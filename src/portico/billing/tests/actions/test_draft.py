@@ -178,10 +178,10 @@ def test_of_two_who_loaded_the_same_draft_the_second_is_refused(world: World) ->
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_save_at_the_same_moment_one_is_kept_whole(world: World) -> None:
     version = the_draft(world)
+    loaded = {name: QuotationVersion.objects.get(pk=version.pk) for name in ("Hanna", "The administrator")}
 
     def saving(name: str) -> Any:
-        mine = QuotationVersion.objects.get(pk=version.pk)
-        save(mine, [LineDraft("line", name, unit_price=Decimal(len(name)))], world.now, intro=name)
+        save(loaded[name], [LineDraft("line", name, unit_price=Decimal(len(name)))], world.now, intro=name)
         return name
 
     answers = at_once(lambda: saving("Hanna"), lambda: saving("The administrator"))
