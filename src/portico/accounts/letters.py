@@ -4,7 +4,7 @@ Readers are people with their own language, each once; what a person has switche
 ask here for their readers.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from allauth.account.forms import default_token_generator
@@ -60,30 +60,38 @@ def choose(user: User, chosen: Container[str]) -> None:
 
 
 def members(customer: Customer, roles: Sequence[str], event: str, *, why: str, but: User | None = None) -> list[Reader]:
-    """The active people of `customer` who hold any of `roles` and want it, in one statement; `but` did it and knows."""
+    """The active people of `customer` who hold any of `roles` and want it; `but` did it and knows."""
+    return members_of([customer.pk], roles, event, why=why, but=but)[customer.pk]
+
+
+def members_of(
+    customers: Collection[int], roles: Sequence[str], event: str, *, why: str, but: User | None = None
+) -> dict[int, list[Reader]]:
+    """The same for several customers, by their ids, in one statement."""
     held = Q()
     for role in roles:
         held |= Q(**{f"is_{role}": True})
-    rows = Membership.objects.filter(held, customer=customer, user__is_active=True)
+    rows = Membership.objects.filter(held, customer__in=customers, user__is_active=True)
     if but is not None:
         rows = rows.exclude(user=but)
     if kinds()[event].optional:
         refused = LetterChoice.objects.filter(user=OuterRef("user"), event=event, wanted=False)
         rows = rows.filter(~Exists(refused))
-    people = rows.order_by("pk").values_list("user_id", "user__email", "user__name", "user__language")
-    return [Reader(email, name, language, why, key) for key, email, name, language in people]
+    found: dict[int, list[Reader]] = {customer: [] for customer in customers}
+    people = rows.order_by("pk").values_list("customer_id", "user_id", "user__email", "user__name", "user__language")
+    for customer, key, email, name, language in people:
+        found[customer].append(Reader(email, name, language, why, key))
+    return found
 
 
-def payers(customer: Customer, event: str, *, recipients: bool = False) -> list[Reader]:
-    """Who looks after `customer`'s money; with `recipients` also the addresses that get its invoices."""
-    found = members(customer, PAYS, event, why="pays")
+def payers(customers: Collection[int], event: str, *, recipients: bool = False) -> dict[int, list[Reader]]:
+    """Who looks after the money of each of these customers; with `recipients` also the addresses that get its invoices."""
+    found = members_of(customers, PAYS, event, why="pays")
     if recipients:
-        known = {reader.address.lower() for reader in found}
-        found += [
-            Reader(one.email, one.name, one.language, "recipient")
-            for one in InvoiceRecipient.objects.filter(customer=customer)
-            if one.email.lower() not in known
-        ]
+        known = {customer: {reader.address.lower() for reader in readers} for customer, readers in found.items()}
+        for one in InvoiceRecipient.objects.filter(customer__in=customers).order_by("pk"):
+            if one.email.lower() not in known[one.customer_id]:
+                found[one.customer_id].append(Reader(one.email, one.name, one.language, "recipient"))
     return found
 
 

@@ -18,7 +18,7 @@ import logging
 import re
 import smtplib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import formataddr, parseaddr
@@ -166,6 +166,47 @@ def discover() -> None:
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class News:
+    """What is to be told to some readers. `data` holds ids, never names or amounts.
+
+    The same event about the same thing to the same reader is never queued twice; `again` tells apart what may be told
+    several times (the seventh and the fourteenth day).
+    """
+
+    event: str
+    readers: Iterable[Reader]
+    about: str
+    data: dict[str, Any]
+    seller: int
+    now: datetime
+    customer: int | None = None
+    again: str = ""
+
+    def letters(self) -> Iterator[Letter]:
+        """One letter to each reader."""
+        for reader in self.readers:
+            address = reader.address.lower()
+            who = str(reader.person) if reader.person else hashlib.sha256(address.encode()).hexdigest()[:16]
+            key = ":".join(part for part in (self.event, self.about, self.again, who) if part)
+            yield Letter(
+                event=self.event,
+                key=key,
+                about=self.about,
+                seller=self.seller,
+                customer=self.customer,
+                person=reader.person,
+                why=reader.why,
+                to_address=reader.address[:254],
+                to_name=one_line(reader.name)[:120],
+                language=reader.language,
+                data=self.data,
+                queued_at=self.now,
+                next_attempt_at=self.now,
+                message_id=message_id(key),
+            )
+
+
 def post(
     event: str,
     readers: Iterable[Reader],
@@ -173,36 +214,18 @@ def post(
     about: str,
     data: dict[str, Any],
     seller: int,
+    now: datetime,
     customer: int | None = None,
     again: str = "",
-    now: datetime,
 ) -> int:
-    """Write one letter to each reader, in the caller's transaction; returns how many readers there are.
+    """Write one letter to each reader, in the caller's transaction; returns how many readers there are. See `News`."""
+    return post_all([News(event, readers, about, data, seller, now, customer, again)])
 
-    The same event about the same thing to the same reader is never queued twice; `again` tells apart what may be told
-    several times (the seventh and the fourteenth day). `data` holds ids, never names or amounts.
-    """
+
+def post_all(news: Iterable[News]) -> int:
+    """Write the letters of all `news` at once, in the caller's transaction; returns how many there are."""
     assert connection.in_atomic_block, "a letter is written in the transaction of what it tells"
-    letters = {}
-    for reader in readers:
-        who = str(reader.person) if reader.person else hashlib.sha256(reader.address.lower().encode()).hexdigest()[:16]
-        key = ":".join(part for part in (event, about, again, who) if part)
-        letters[key] = Letter(
-            event=event,
-            key=key,
-            about=about,
-            seller=seller,
-            customer=customer,
-            person=reader.person,
-            why=reader.why,
-            to_address=reader.address[:254],
-            to_name=one_line(reader.name)[:120],
-            language=reader.language,
-            data=data,
-            queued_at=now,
-            next_attempt_at=now,
-            message_id=message_id(key),
-        )
+    letters = {letter.key: letter for one in news for letter in one.letters()}
     if letters:
         Letter.objects.bulk_create(letters.values(), ignore_conflicts=True)
     return len(letters)

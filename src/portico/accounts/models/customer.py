@@ -1,5 +1,6 @@
 """A company that buys."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import models
@@ -65,12 +66,6 @@ class Customer(Address):
         """Whether AE or K may be used: a checked VAT id, or staff's approval (DOMAIN 2)."""
         return bool(self.vat_id and self.vat_id_checked_on) or self.tax_approved
 
-    def lock_identity(self, now: datetime) -> None:
-        """VAT id and legal name stay as they are once an invoice was issued. Idempotent."""
-        if self.identity_locked_at is None:
-            claim(Customer.objects.filter(pk=self.pk, identity_locked_at__isnull=True), identity_locked_at=now)
-            self.refresh_from_db(fields=["identity_locked_at"])
-
     def edit_address(self, **values: str) -> None:
         """Where papers go: street, street_2, postcode, city, region, electronic_address. Issued papers keep what they say."""
         allowed = {"street", "street_2", "postcode", "city", "region", "electronic_address"}
@@ -93,3 +88,14 @@ class Customer(Address):
         if vat_id != self.vat_id:
             Customer.objects.filter(pk=self.pk).update(vat_id_checked_on=None, vat_id_check="", tax_approved=False)
         self.refresh_from_db()
+
+
+def lock_identities(customers: Iterable[Customer], *, now: datetime) -> None:
+    """VAT id and legal name stay as they are once an invoice was issued. Idempotent; a transaction."""
+    free = [customer for customer in customers if customer.identity_locked_at is None]
+    if free:
+        keys = {customer.pk for customer in free}
+        Customer.objects.filter(pk__in=keys, identity_locked_at__isnull=True).update(identity_locked_at=now)
+        locked = Customer.objects.in_bulk(keys)
+        for customer in free:
+            customer.identity_locked_at = locked[customer.pk].identity_locked_at

@@ -45,7 +45,7 @@ class Event(models.Model):
         return f"{self.name} {self.object_id}"
 
     @classmethod
-    def record(
+    def of(
         cls,
         name: str,
         thing: models.Model,
@@ -57,10 +57,10 @@ class Event(models.Model):
         visible: bool = True,
         **data: Any,
     ) -> "Event":
-        """Write one event about `thing`; the noun is the part of `name` before the dot."""
+        """An event about `thing`, not yet written; the noun is the part of `name` before the dot."""
         if not actor_kind:
             actor_kind = cls.ActorKind.SYSTEM if by is None else ("staff" if by.is_staff else "member")
-        return cls.objects.create(
+        return cls(
             at=now,
             name=name,
             noun=name.split(".")[0],
@@ -71,3 +71,10 @@ class Event(models.Model):
             visible=visible,
             data=data,
         )
+
+    @classmethod
+    def record(cls, name: str, thing: models.Model, *, now: datetime, **about: Any) -> "Event":
+        """Write one event about `thing`; arguments as of `of`."""
+        event = cls.of(name, thing, now=now, **about)
+        event.save(force_insert=True)
+        return event

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import User
 from portico.billing import pricing
-from portico.billing.actions.issue import COUNTED, Groups, Totalled, bases_of, issue_paper, row_of
+from portico.billing.actions.issue import COUNTED, Groups, Paper, Totalled, bases_of, issue_paper, row_of
 from portico.billing.models import Invoice, InvoiceLine, Order, OrderLine, PaymentRequest
 from portico.billing.models.line import Line
 from portico.kit import formats
@@ -275,7 +275,7 @@ def _issue(order: Order, kind: str, content: Totalled, *, by: User | None, prepa
         delivered_on=today(now, order.seller.zone) if kind == Invoice.Kind.INVOICE else None,
     )
     due_days = 0 if kind == Invoice.Kind.DEPOSIT or order.payment_policy == "full" else order.due_days
-    return issue_paper(invoice, content, terms=order.terms, due_days=due_days, by=by, prepaid=prepaid, now=now)
+    return issue_paper(Paper(invoice, content, order.terms, due_days, prepaid), by=by, now=now)
 
 
 def _listed(groups: Groups) -> list[pricing.VatGroup]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, User
 from portico.billing import pricing
 from portico.billing.actions.bill import is_deducted
-from portico.billing.actions.issue import COUNTED, Groups, Totalled, bases_of, issue_paper, plain, row_of
+from portico.billing.actions.issue import COUNTED, Groups, Paper, Totalled, bases_of, issue_paper, plain, row_of
 from portico.billing.actions.settle import allocate_credit_note, derive_payment_state
 from portico.billing.models import Invoice, InvoiceLine
 from portico.billing.models.line import Line
@@ -64,7 +64,7 @@ def credit_invoice(
         currency=invoice.currency,
         created_at=now,
     )
-    issue_paper(credit, Totalled(rows, groups), terms=[], due_days=0, by=by, now=now)
+    issue_paper(Paper(credit, Totalled(rows, groups), terms=[], due_days=0), by=by, now=now)
     if invoice_again:
         _give_back(rows)
     allocate_credit_note(credit, invoice, now=now)

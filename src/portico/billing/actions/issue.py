@@ -10,9 +10,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
+from portico.accounts.models.customer import lock_identities
 from portico.billing import letters
-from portico.billing.actions.settle import derive_payment_state
-from portico.billing.models import Invoice, InvoiceLine, InvoiceVat
+from portico.billing.actions.settle import begin_payment_state
+from portico.billing.models import Invoice, InvoiceLine, InvoiceVat, NumberSeries
+from portico.billing.models.invoice import in_order
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.vat import exemption_code, statutory_note
 from portico.kit.errors import Conflict
@@ -68,20 +70,76 @@ def bases_of(rows: Sequence[InvoiceLine]) -> dict[tuple[str, Decimal], int]:
     return dict(bases)
 
 
-def issue_paper(
-    invoice: Invoice,
-    content: Totalled,
-    *,
-    terms: Any,
-    due_days: int,
-    by: User | None,
-    prepaid: bool = False,
-    now: datetime,
-) -> Invoice:
-    """Save the draft `invoice` with its rows; give it its number, freeze and chain it; lock the customer's identity.
+@dataclass(frozen=True)
+class Paper:
+    """A draft `invoice` that was never saved, and all that belongs to it. Due `due_days` after it is issued.
 
-    Due `due_days` after today. Raises Conflict for a negative total.
+    `prepaid`: it states what has been paid already, as the invoice for a paid payment request does.
     """
+
+    invoice: Invoice
+    content: Totalled
+    terms: Any
+    due_days: int
+    prepaid: bool = False
+
+
+def issue_paper(paper: Paper, *, by: User | None, now: datetime) -> Invoice:
+    """Issue one paper; as `issue_papers`."""
+    (invoice,) = issue_papers([paper], by=by, now=now)
+    return invoice
+
+
+def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> list[Invoice]:
+    """Number, freeze, chain and save papers of one seller and series, in their order; lock their customers' identity.
+
+    One statement a table however many there are, and the series is locked until the transaction ends: keep a batch to some
+    hundreds. All or none: raises Conflict for a negative total.
+    """
+    invoices = [paper.invoice for paper in papers]
+    seller, series = invoices[0].seller, invoices[0].series
+    assert all((one.seller_id, one.series) == (seller.pk, series) for one in invoices), "a batch has one series"
+    day = today(now, seller.zone)
+    rows: list[InvoiceLine] = []
+    groups: list[InvoiceVat] = []
+    counter = NumberSeries.locked(seller, series, day)
+    sold_by = seller_block(seller)
+    for paper in papers:
+        invoice = paper.invoice
+        add_up(invoice, paper.content)
+        own_rows, own_groups = with_invoice(paper.content.rows, invoice), vat_groups(invoice, paper.content.groups)
+        invoice.issue(
+            counter.next(day),
+            own_groups,
+            due_days=paper.due_days,
+            content=frozen_content(paper, sold_by, own_rows, own_groups),
+            buyer=buyer_block(invoice),
+            by=by,
+            now=now,
+        )
+        begin_payment_state(invoice, now=now)
+        counter.last_hash = invoice.hash
+        rows += own_rows
+        groups += own_groups
+    Invoice.objects.bulk_create(invoices)
+    InvoiceLine.objects.bulk_create(rows)
+    InvoiceVat.objects.bulk_create(groups)
+    counter.save(update_fields=["last_number", "last_issued_on", "last_hash"])
+    lock_identities([invoice.customer for invoice in invoices], now=now)
+    is_credit = series == NumberSeries.Series.CREDIT_NOTE
+    name = "credit_note.issued" if is_credit else "invoice.issued"
+    Event.objects.bulk_create(
+        Event.of(
+            name, one, now=now, by=by, customer=one.customer, number=one.number, total_minor=one.total_minor
+        )
+        for one in invoices
+    )  # fmt: skip
+    (letters.credit_notes_issued if is_credit else letters.invoices_issued)(invoices, now=now)
+    return invoices
+
+
+def add_up(invoice: Invoice, content: Totalled) -> None:
+    """Write the totals of `content` on the draft; Conflict when they are negative."""
     invoice.lines_net_minor, invoice.allowances_minor = content.lines_net_minor, content.allowances_minor
     invoice.charges_minor = content.charges_minor
     invoice.net_minor = content.lines_net_minor - content.allowances_minor + content.charges_minor
@@ -89,11 +147,18 @@ def issue_paper(
     invoice.total_minor = invoice.net_minor + invoice.vat_minor
     if invoice.total_minor < 0:
         raise Conflict(_("This invoice would be negative. Make a credit note instead. No invoice was made."))
-    invoice.save()
-    for row in content.rows:
+
+
+def with_invoice(rows: Sequence[InvoiceLine], invoice: Invoice) -> list[InvoiceLine]:
+    """The rows as those of `invoice`, in their order on it."""
+    for row in rows:
         row.invoice = invoice
-    InvoiceLine.objects.bulk_create(content.rows)
-    InvoiceVat.objects.bulk_create(
+    return sorted(rows, key=lambda row: row.position)
+
+
+def vat_groups(invoice: Invoice, groups: Groups) -> list[InvoiceVat]:
+    """The VAT groups as rows, as they are printed: by category, the higher rate first."""
+    return in_order(
         InvoiceVat(
             invoice=invoice,
             category=category,
@@ -103,45 +168,30 @@ def issue_paper(
             exemption_code=exemption_code(category),
             note=statutory_note(category, invoice.language),
         )
-        for (category, rate), (base, vat) in content.groups.items()
+        for (category, rate), (base, vat) in groups.items()
     )
-    invoice.issue(
-        today=today(now, invoice.seller.zone),
-        due_days=due_days,
-        content=frozen_content(invoice, terms, prepaid=prepaid),
-        buyer=buyer_block(invoice),
-        by=by,
-        now=now,
-    )
-    invoice.customer.lock_identity(now)
-    name = "credit_note.issued" if invoice.kind == Invoice.Kind.CREDIT_NOTE else "invoice.issued"
-    Event.record(
-        name, invoice, now=now, by=by, customer=invoice.customer, number=invoice.number, total_minor=invoice.total_minor
-    )
-    derive_payment_state(invoice, now=now)
-    tell = letters.credit_note_issued if invoice.kind == Invoice.Kind.CREDIT_NOTE else letters.invoice_issued
-    tell(invoice, now=now)
-    return invoice
 
 
 # The frozen copy -------------------------------------------------------------------------------------------------------
 
 
-def frozen_content(invoice: Invoice, terms: Any, *, prepaid: bool) -> dict[str, Any]:
+def frozen_content(
+    paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine], groups: Sequence[InvoiceVat]
+) -> dict[str, Any]:
     """What is hashed of an invoice beside its buyer: seller, lines, groups, totals, terms, as they are printed."""
-    lines = invoice.lines.order_by("position")
+    invoice = paper.invoice
     return {
-        "seller": seller_block(invoice.seller),
+        "seller": seller,
         "title": invoice.title,
         "po_number": invoice.po_number,
         "refers_to": invoice.refers_to.number if invoice.refers_to else "",
         "reason": invoice.reason,
         "order": invoice.order.number if invoice.order else "",
         "delivered_on": invoice.delivered_on.isoformat() if invoice.delivered_on else "",
-        "lines": [frozen_line(line) for line in lines],
+        "lines": [frozen_line(line) for line in rows],
         "vat": [
             [group.category, plain(group.rate), group.base_minor, group.vat_minor, group.exemption_code, group.note]
-            for group in invoice.vat_groups.order_by("category", "-rate")
+            for group in groups
         ],
         "totals": {
             "lines": invoice.lines_net_minor,
@@ -151,8 +201,8 @@ def frozen_content(invoice: Invoice, terms: Any, *, prepaid: bool) -> dict[str, 
             "vat": invoice.vat_minor,
             "total": invoice.total_minor,
         },
-        "terms": terms,
-        "prepaid": prepaid,
+        "terms": paper.terms,
+        "prepaid": paper.prepaid,
     }
 
 

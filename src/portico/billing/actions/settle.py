@@ -42,8 +42,17 @@ class Settled:
         return state.PARTIALLY_PAID if self.paid_minor or self.credited_minor else state.NOT_PAID
 
 
+def begin_payment_state(invoice: Invoice, *, now: datetime) -> None:
+    """What a paper owes that is being issued, in memory: all of its total; a credit note owes nothing."""
+    if invoice.kind == Invoice.Kind.CREDIT_NOTE:
+        return
+    fresh = Settled(invoice.total_minor, 0, 0, processing=False, disputed=False)
+    invoice.amount_due_minor, invoice.payment_state = fresh.due_minor, fresh.state
+    invoice.paid_at = None if fresh.due_minor else now
+
+
 def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
-    """Write amount due and payment state anew from the allocations and open attempts; the only writer of both.
+    """Write amount due and payment state anew from the allocations and open attempts; after issue the only writer of both.
 
     Locks the row first, so of two settlements at once the second counts what the first wrote. A credit note owes
     nothing and has no payment state: it stays not paid with 0 due.

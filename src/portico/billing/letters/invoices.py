@@ -1,5 +1,6 @@
 """The mails about an invoice: to those who look after the money, and to the addresses that get the company's invoices."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.urls import reverse
@@ -10,35 +11,39 @@ from portico.accounts.letters import drawn, payers
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Invoice
 from portico.kit.models import Letter
-from portico.kit.outbox import Attachment, Drawn, kind, post
+from portico.kit.outbox import Attachment, Drawn, News, kind, post_all
 from portico.kit.periods import today
 
 
-def invoice_issued(invoice: Invoice, *, now: datetime) -> None:
-    """An invoice was issued; its file goes with the letter."""
-    _post("invoice_issued", invoice, now=now)
+def invoices_issued(invoices: Sequence[Invoice], *, now: datetime) -> None:
+    """Invoices were issued; each one's file goes with its letter."""
+    _post("invoice_issued", invoices, now=now)
 
 
-def credit_note_issued(credit_note: Invoice, *, now: datetime) -> None:
-    """A credit note was issued; its file goes with the letter."""
-    _post("credit_note_issued", credit_note, now=now)
+def credit_notes_issued(credit_notes: Sequence[Invoice], *, now: datetime) -> None:
+    """Credit notes were issued; each one's file goes with its letter."""
+    _post("credit_note_issued", credit_notes, now=now)
 
 
 def invoice_overdue(invoice: Invoice, *, days: int, now: datetime) -> int:
     """An invoice is `days` late; once for each number of days. Returns how many readers there are."""
-    return _post("invoice_overdue", invoice, days=days, now=now)
+    return _post("invoice_overdue", [invoice], days=days, now=now)
 
 
-def _post(event: str, invoice: Invoice, *, days: int = 0, now: datetime) -> int:
-    return post(
-        event,
-        payers(invoice.customer, event, recipients=True),
-        about=f"invoice:{invoice.pk}",
-        data={"invoice": invoice.pk} | ({"days": days} if days else {}),
-        seller=invoice.seller_id,
-        customer=invoice.customer_id,
-        again=str(days or ""),
-        now=now,
+def _post(event: str, invoices: Sequence[Invoice], *, days: int = 0, now: datetime) -> int:
+    readers = payers({invoice.customer_id for invoice in invoices}, event, recipients=True)
+    return post_all(
+        News(
+            event,
+            readers[invoice.customer_id],
+            about=f"invoice:{invoice.pk}",
+            data={"invoice": invoice.pk} | ({"days": days} if days else {}),
+            seller=invoice.seller_id,
+            customer=invoice.customer_id,
+            again=str(days or ""),
+            now=now,
+        )
+        for invoice in invoices
     )
 
 

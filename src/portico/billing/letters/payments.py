@@ -16,7 +16,7 @@ def payment_request(request: PaymentRequest, *, now: datetime) -> None:
     customer = request.order.customer
     post(
         "payment_request",
-        payers(customer, "payment_request"),
+        payers([customer.pk], "payment_request")[customer.pk],
         about=f"payment_request:{request.pk}",
         data={"request": request.pk},
         seller=request.order.seller_id,
@@ -38,7 +38,7 @@ def payment_failed(payment: Payment, *, now: datetime) -> None:
 def _post(event: str, payment: Payment, *, now: datetime) -> None:
     post(
         event,
-        payers(payment.customer, event),
+        payers([payment.customer.pk], event)[payment.customer.pk],
         about=f"payment:{payment.pk}",
         data={"payment": str(payment.pk)},
         seller=payment.customer.seller_id,

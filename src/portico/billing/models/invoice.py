@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.models.line import Line, Totals
-from portico.billing.models.number import NumberSeries
+from portico.billing.models.number import NumberSeries, Taken
 from portico.billing.models.order import Order, OrderLine
 from portico.billing.models.subscription import SubscriptionPeriod
 from portico.kit.decimals import FourDecimals
@@ -34,6 +35,11 @@ def salted_hash(salt: str, content: Any) -> str:
 def overdue(payment_state: str, due_on: date | None, today: date) -> bool:
     """Whether the due day has ended with something left to pay that is not on its way (DOMAIN 5)."""
     return due_on is not None and payment_state in Invoice.PAYABLE and today > due_on
+
+
+def in_order(groups: "Iterable[InvoiceVat]") -> "list[InvoiceVat]":
+    """VAT groups as they are printed and hashed: by category, the higher rate first."""
+    return sorted(groups, key=lambda group: (group.category, -group.rate))
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
@@ -192,7 +198,7 @@ class Invoice(Totals):
         """The status on screen: overdue wins over not and partially paid."""
         return "overdue" if self.is_overdue(today) else self.payment_state
 
-    def chain_block(self) -> dict[str, Any]:
+    def chain_block(self, groups: "Iterable[InvoiceVat]") -> dict[str, Any]:
         """What this document's hash covers beside its predecessor: never a name or an address (SAFETY 4)."""
         return {
             "number": self.number,
@@ -203,7 +209,7 @@ class Invoice(Totals):
             "currency": self.currency,
             "vat": [
                 [group.category, f"{group.rate.normalize():f}", group.base_minor, group.vat_minor]
-                for group in self.vat_groups.order_by("category", "-rate")
+                for group in in_order(groups)
             ],
             "net": self.net_minor,
             "vat_total": self.vat_minor,
@@ -212,28 +218,28 @@ class Invoice(Totals):
             "buyer": self.buyer_hash,
         }
 
-    def chained_hash(self) -> str:
+    def chained_hash(self, groups: "Iterable[InvoiceVat]") -> str:
         """SHA-256(previous hash ‖ canonical chain block)."""
-        return hashlib.sha256(bytes.fromhex(self.previous_hash) + canonical(self.chain_block())).hexdigest()
+        return hashlib.sha256(bytes.fromhex(self.previous_hash) + canonical(self.chain_block(groups))).hexdigest()
 
     def issue(
         self,
+        taken: Taken,
+        groups: "Iterable[InvoiceVat]",
         *,
-        today: date,
         due_days: int,
         content: dict[str, Any],
         buyer: dict[str, Any],
         by: User | None,
         now: datetime,
     ) -> None:
-        """draft → issued: takes the number, freezes `content` and `buyer`, closes the chain. Inside a transaction.
+        """draft → issued, in memory: the number `taken`, `content` and `buyer` frozen, the hash over its VAT `groups`.
 
-        `today` is the day in the seller's zone; the date printed is never before the predecessor's. Lines and VAT
-        groups must already be saved. Raises Conflict when it was issued before.
+        Whoever calls saves it, and makes `hash` the head of the series, in the transaction that took the number. Raises
+        Conflict when it was issued before.
         """
         if self.state != self.State.DRAFT:
             raise Conflict(_("This invoice has already been issued."))
-        taken = NumberSeries.take(self.seller, self.series, today)
         self.number, self.chain_position, self.issued_on = taken.number, taken.position, taken.issued_on
         if self.kind != self.Kind.CREDIT_NOTE:
             self.due_on = date.fromordinal(taken.issued_on.toordinal() + due_days)
@@ -243,10 +249,7 @@ class Invoice(Totals):
         self.content_hash = salted_hash(self.content_salt, content)
         self.buyer_hash = salted_hash(self.buyer_salt, buyer)
         self.previous_hash = taken.previous_hash
-        self.amount_due_minor = 0 if self.kind == self.Kind.CREDIT_NOTE else max(self.total_minor, 0)
-        self.hash = self.chained_hash()
-        self.save()
-        NumberSeries.chain(self.seller, self.series, int(taken.number.split("-")[1]), self.hash)
+        self.hash = self.chained_hash(groups)
 
     def keep_pdf(self, file: StoredFile) -> None:
         """Remember the issued file, once: a later template never replaces it."""

@@ -57,16 +57,29 @@ class NumberSeries(models.Model):
         Must run inside a transaction; the counter stays locked until it ends, so keep that transaction short and call
         nobody outside. Raises AssertionError outside a transaction.
         """
-        assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"
-        counter = cls._locked(seller, series, today)
-        counter.last_number += 1
-        counter.last_issued_on = max(today, counter.last_issued_on or today)
+        counter = cls.locked(seller, series, today)
+        taken = counter.next(today)
         counter.save(update_fields=["last_number", "last_issued_on"])
+        return taken
+
+    @classmethod
+    def locked(cls, seller: Seller, series: str, today: date) -> "NumberSeries":
+        """The counter of the current year, locked until the transaction ends; save it after the last `next`.
+
+        For several papers at once; `take` is the same for one. Raises AssertionError outside a transaction.
+        """
+        assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"
+        return cls._locked(seller, series, today)
+
+    def next(self, today: date) -> Taken:
+        """The next number of this locked counter, not saved yet."""
+        self.last_number += 1
+        self.last_issued_on = max(today, self.last_issued_on or today)
         return Taken(
-            number=f"{series}-{counter.year}-{counter.last_number:05d}",
-            position=counter.last_number,
-            issued_on=counter.last_issued_on,
-            previous_hash=counter.last_hash,
+            number=f"{self.series}-{self.year}-{self.last_number:05d}",
+            position=self.last_number,
+            issued_on=self.last_issued_on,
+            previous_hash=self.last_hash,
         )
 
     @classmethod
@@ -99,8 +112,3 @@ class NumberSeries(models.Model):
         counter.first_number, counter.last_number = first, first - 1
         counter.save(update_fields=["first_number", "last_number"])
         return True
-
-    @classmethod
-    def chain(cls, seller: Seller, series: str, year: int, head: str) -> None:
-        """Set the chain's new head; called in the transaction that took the number, whose lock still holds."""
-        cls.objects.filter(seller=seller, series=series, year=year).update(last_hash=head)
