@@ -185,12 +185,7 @@ def draw_invitation(letter: Letter) -> Drawn | None:
     user, customer = membership.user, membership.customer
     if not user.is_active:
         return None
-    path, secrets = reverse("account_login"), []
-    if not user.has_usable_password():
-        key = default_token_generator.make_token(user)
-        found = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
-        path = found.replace("UID-KEY", f"{user_pk_to_url_str(user)}-{key}")
-        secrets = [absolute(path)]
+    path, secrets = way_in(user)
     by = User.objects.filter(pk=letter.data["by"]).first()
     context = {
         "who": by.get_full_name() if by else customer.seller.short_name,
@@ -199,6 +194,46 @@ def draw_invitation(letter: Letter) -> Drawn | None:
         "reset_url": absolute(reverse("account_reset_password")),
     }
     return drawn(letter, seller=customer.seller, customer=customer, path=path, context=context, secrets=secrets)
+
+
+def way_in(user: User) -> tuple[str, list[str]]:
+    """Where an invitation leads: to a new password, by a key that is a secret; to the sign-in where there is one already."""
+    if user.has_usable_password():
+        return reverse("account_login"), []
+    key = default_token_generator.make_token(user)
+    found = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+    path = found.replace("UID-KEY", f"{user_pk_to_url_str(user)}-{key}")
+    return path, [absolute(path)]
+
+
+def staff_invitation(*, user: User, seller: Seller, by: User, now: datetime) -> None:
+    """Somebody works for `seller` from now on: a link to choose a password."""
+    post(
+        "staff_invitation",
+        readers([user], "staff_invitation", why="login"),
+        about=f"user:{user.pk}",
+        data={"user": user.pk, "by": by.pk},
+        seller=seller.pk,
+        now=now,
+    )
+
+
+@kind("staff_invitation", label=lazy("An invitation to the seller's desk"), sides=(STAFF,), optional=False)
+def draw_staff_invitation(letter: Letter) -> Drawn | None:
+    """As `draw_invitation`, for the seller's own people."""
+    user = User.objects.select_related("staff_of").get(pk=letter.data["user"])
+    if not user.is_active or user.staff_of is None:
+        return None
+    path, secrets = way_in(user)
+    by = User.objects.filter(pk=letter.data["by"]).first()
+    context = {
+        "who": by.get_full_name() if by else user.staff_of.short_name,
+        "role": user.get_staff_role_display(),
+        "is_new": bool(secrets),
+        "email": user.email,
+        "reset_url": absolute(reverse("account_reset_password")),
+    }
+    return drawn(letter, seller=user.staff_of, path=path, context=context, secrets=secrets)
 
 
 CHANGES = {

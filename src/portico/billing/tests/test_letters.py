@@ -8,7 +8,7 @@ from django.core import mail
 from django.db import transaction
 from django.test import Client
 
-from portico.accounts.letters import credentials_changed, invitation, wanted
+from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
 from portico.billing.actions import credit, decide, draft, pay, remind, send
 from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
@@ -301,6 +301,8 @@ def one_of_each(world: World) -> dict[str, Letter]:
     with transaction.atomic():
         invitation(membership=world.member(colleague(world, "new", is_viewer=True)), by=world.camille, now=world.now)
         credentials_changed(user=world.camille, what="email", now=world.now)
+        newcomer = User.objects.create_user("nils@n.example", name="Nils", staff_role="sales", staff_of=world.seller)
+        staff_invitation(user=newcomer, seller=world.seller, by=world.admin, now=world.now)
         quotation = world.quotation("Workshop and showroom roll-out")
         message = Thread.on(quotation, now=world.now).say("Is 3 < 4?\nYes & no.", by=world.camille, now=world.now)
         thread_message(message, quotation, world.fontaine)
@@ -328,7 +330,9 @@ def test_every_letter_reads_well_in_both_forms(world: World, one_of_each: dict[s
         assert rendered.html.count("display:inline-block") == 1, f"{event}: one button"
         assert "<script" not in rendered.html
         assert rendered.text.count("\n\n\n") == 0, event
-        assert ("Choose which mails" in rendered.text) is (event not in {"invitation", "credentials_changed"}), event
+        assert ("Choose which mails" in rendered.text) is (
+            event not in {"invitation", "staff_invitation", "credentials_changed"}
+        ), event
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
