@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from portico.kit.privacy import Privacy
 
@@ -52,6 +53,9 @@ class Seller(Address):
     bank_account_name = models.CharField(max_length=70, blank=True)
     iban = models.CharField(max_length=34, blank=True)
     bic = models.CharField(max_length=11, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("company"), _("company")
 
     def __str__(self) -> str:
         return self.short_name

@@ -67,6 +67,10 @@ class User(AbstractBaseUser):
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
+        verbose_name, verbose_name_plural = (
+            _("colleague"),
+            _("colleagues"),
+        )  # only the seller's people are edited in a form
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique_whatever_case")]
 
     def __str__(self) -> str:

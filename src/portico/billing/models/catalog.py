@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Seller
 from portico.kit.decimals import FourDecimals
@@ -20,6 +21,7 @@ class VatRate(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("VAT rate"), _("VAT rates")
         ordering = ["position", "id"]
         constraints = [
             models.UniqueConstraint(fields=["seller", "rate"], name="vat_rate_once"),
@@ -66,6 +68,7 @@ class Product(models.Model):
     is_active = models.BooleanField(default=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("product"), _("products")
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(fields=["seller", "code"], name="product_code_unique"),
@@ -81,6 +84,15 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a paper, a subscription or a change names it: then it stays for good."""
+        return any(
+            relation.related_model._default_manager.filter(**{relation.field.name: self}).exists()
+            for relation in self._meta.get_fields(include_hidden=True)
+            if isinstance(relation, models.ManyToOneRel) and relation.on_delete is models.PROTECT
+        )
 
     @property
     def in_database(self) -> bool:
@@ -99,6 +111,7 @@ class Price(models.Model):
     unit_price = FourDecimals()
 
     class Meta:
+        verbose_name, verbose_name_plural = _("price"), _("prices")
         constraints = [
             models.UniqueConstraint(
                 fields=["product", "currency", "term_months"], name="one_price_per_currency_and_term"

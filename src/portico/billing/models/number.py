@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import IntegrityError, connection, models, transaction
+from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Seller
 from portico.kit.privacy import Privacy
@@ -45,6 +46,7 @@ class NumberSeries(models.Model):
     last_issued_on = models.DateField(null=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("number series"), _("number series")
         constraints = [models.UniqueConstraint(fields=["seller", "series", "year"], name="one_counter_per_year")]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Seller, User
 from portico.kit.privacy import Privacy
@@ -22,6 +23,7 @@ class QuotationTemplate(models.Model):
     saved_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
+        verbose_name, verbose_name_plural = _("quotation template"), _("quotation templates")
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(fields=["seller", "name"], name="quotation_template_name_once"),
