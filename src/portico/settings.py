@@ -88,6 +88,8 @@ PORTICO_METRICS_FROM = words("PORTICO_METRICS_FROM", "127.0.0.1,::1")
 # Apps and the way of a request ---------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",  # the look of /staff/admin/; before the admin, whose templates it replaces
+    "django.contrib.admin.apps.SimpleAdminConfig",  # nothing registers itself: portico.home.admin says what is there
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -147,7 +149,7 @@ TEMPLATES = [
             ],
         },
     },
-    {  # for allauth's pages
+    {  # for allauth's pages and the admin
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [SOURCE / "accounts" / "django_templates"],
         "APP_DIRS": True,

@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, include, path, reverse
 from portico.accounts.accent import accent, logo
 from portico.accounts.access import public
 from portico.billing.actions.setup import is_empty
+from portico.home.admin import site
 from portico.home.setup import setup
 from portico.kit import health, metrics
 
@@ -51,6 +52,7 @@ urlpatterns = [
     path("setup/", setup, name="setup"),
     path("account/", include("portico.accounts.urls")),
     path("my/", include((face("my"), "my"))),
+    path("staff/admin/", site.urls),
     path("staff/", include((face("staff"), "staff"))),
     path("share/", include((face("share"), "share"))),
     path("webhooks/", include((face("webhooks"), "webhooks"))),

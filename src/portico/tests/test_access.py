@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from portico.accounts.access import Access
 from portico.accounts.models import Customer, Membership, User
 from portico.billing.actions.pay import start_payment
-from portico.billing.models import Invoice, Order, Payment, Quotation
+from portico.billing.models import Invoice, NumberSeries, Order, Payment, Product, Quotation, QuotationTemplate, VatRate
 from portico.cast import World
 from portico.conversation.models import Attachment, Thread
 from portico.kit import files
@@ -155,9 +155,30 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("members", "number"): payer.pk,
         ("letters", "number"): sent_letter(world).pk,
     }
+    found |= rows_of_the_admin(world)
     for noun in ("payments", "sandbox"):
         for parameter in ("key", "number", "payment", "id"):
             found[noun, parameter] = payment.pk
+    return found
+
+
+def rows_of_the_admin(world: World) -> dict[tuple[str, str], Any]:
+    """What fills an address of the admin, which Django calls `admin:<app>_<model>_<verb>`."""
+    template = QuotationTemplate.keep(
+        seller=world.seller, name="Yearly", currency="EUR", content={}, by=world.hanna, now=world.now
+    )
+    rows = [
+        Product.objects.filter(seller=world.seller).latest("id"),
+        VatRate.objects.filter(seller=world.seller).latest("id"),
+        NumberSeries.objects.filter(seller=world.seller).latest("id"),
+        template,
+        world.seller,
+        world.omar,
+    ]
+    found: dict[tuple[str, str], Any] = {("app_list", "app_label"): "billing"}
+    for row in rows:
+        for verb in ("change", "delete", "history"):
+            found[f"{row._meta.app_label}_{row._meta.model_name}_{verb}", "object_id"] = row.pk
     return found
 
 

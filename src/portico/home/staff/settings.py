@@ -46,6 +46,41 @@ STAGES = (
     Stage("customer", lazy("First customer"), lazy("A company that buys, and the person who is invited."), "users"),
 )
 
+KEPT = (
+    (
+        "layers",
+        "admin:billing_product_changelist",
+        lazy("Products and prices"),
+        lazy("What you sell, and what it costs."),
+    ),
+    (
+        "calculator",
+        "admin:billing_vatrate_changelist",
+        lazy("VAT rates"),
+        lazy("What you charge at home, the usual one first."),
+    ),
+    (
+        "file-pen-line",
+        "admin:billing_quotationtemplate_changelist",
+        lazy("Quotation templates"),
+        lazy("Rename or throw away."),
+    ),
+    (
+        "users",
+        "admin:accounts_user_changelist",
+        lazy("Colleagues"),
+        lazy("Invite somebody, choose a role, end an access."),
+    ),
+    ("store", "admin:accounts_seller_changelist", lazy("Company"), lazy("Everything about it in one form.")),
+    (
+        "file-check",
+        "admin:billing_numberseries_changelist",
+        lazy("Number series"),
+        lazy("How far the numbers have come."),
+    ),
+)
+"""What is kept in the admin: icon, page, title, what for."""
+
 
 def is_done(seller: Seller) -> dict[str, bool]:
     """By step, whether its work is there: told from the rows, so that nobody has to tick anything off."""
@@ -91,7 +126,7 @@ def index(request: StaffRequest) -> HttpResponse:
     """All steps, with what is done and what can wait."""
     done = is_done(request.seller)
     rows = [(stage, done[stage.name]) for stage in STAGES]
-    return render(request, "home/staff/settings/index.html", {"rows": rows})
+    return render(request, "home/staff/settings/index.html", {"rows": rows, "more": KEPT})
 
 
 def _of_seller(request: StaffRequest, name: str, step: type[setup.Step], **more: Any) -> HttpResponse:
@@ -188,7 +223,7 @@ def mail(request: StaffRequest) -> HttpResponse:
     try:
         send_mail(subject, _("Mail works: this is the test you asked for."), None, [request.user.email])
     except OSError as fault:
-        said = _("The mail server did not take it (%(fault)s). Check PORTICO_SMTP_URL on the server.")
+        said = _("The mail server did not take it (%(fault)s). Check PORTICO_MAIL_URL on the server.")
         return answer(request, "mail", {}, {"": said % {"fault": type(fault).__name__}})
     messages.success(request, _("A test mail is on its way to %(address)s.") % {"address": request.user.email})
     return HttpResponseRedirect(after("mail"))

@@ -1,0 +1,306 @@
+"""What is sold: products with their prices, and the rates charged at home."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib.admin import display, register
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.db.models import Model, ProtectedError, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.text import slugify
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from portico.accounts.access import StaffRequest
+from portico.accounts.models import Seller
+from portico.billing.actions.setup import KINDS, TERMS
+from portico.billing.models import Price, Product, VatRate
+from portico.home.admin.site import Pages, site
+from portico.home.admin.unfolding import TabularInline, widgets
+from portico.kit import formats
+from portico.kit.money import EXPONENTS, MOST_PRICE
+
+CATEGORIES = [
+    ("S", lazy("Standard: charged at the rate below")),
+    ("Z", lazy("Zero-rated")),
+    ("E", lazy("Exempt from VAT")),
+]
+
+
+def percent(rate: Decimal) -> str:
+    """As the reader writes it."""
+    return formats.percent(rate, get_language() or "en")
+
+
+class ProductForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted where it runs
+    """A product: its code is made from its name where none is given; its rate is one that the seller charges."""
+
+    seller: Seller
+
+    class Meta:
+        model = Product
+        fields = ["name", "code", "description", "kind", "unit", "vat_category", "vat_rate", "is_active"]
+        labels = {
+            "name": lazy("Name"),
+            "code": lazy("Code"),
+            "description": lazy("Description"),
+            "kind": lazy("Kind"),
+            "unit": lazy("Unit"),
+            "vat_category": lazy("VAT category"),
+            "vat_rate": lazy("VAT rate"),
+            "is_active": lazy("On sale"),
+        }
+        help_texts = {
+            "code": lazy("Short, for searching. Made from the name if you leave it empty."),
+            "unit": lazy("As printed after a quantity: days, users."),
+            "vat_rate": lazy("For a sale at home. Other rates: under VAT rates."),
+            "is_active": lazy("Offered when a quotation is written. Papers that name it stay as they are."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].required = False
+        self.fields["description"].widget.attrs["rows"] = 4
+        if "kind" in self.fields:
+            self.fields["kind"].choices = KINDS  # type: ignore[attr-defined]  # a choice field
+        self.fields["vat_category"].choices = CATEGORIES  # type: ignore[attr-defined]  # a choice field
+        rates = {one.rate for one in self.seller.vat_rates.all()} | {Decimal(0)}
+        if self.instance.pk:
+            rates.add(self.instance.vat_rate)
+        chosen = self.instance.vat_rate if self.instance.pk else max(rates)
+        usual = self.seller.vat_rates.first()
+        if not self.instance.pk and usual is not None:
+            chosen = usual.rate
+        self.fields["vat_rate"] = forms.TypedChoiceField(
+            label=self.fields["vat_rate"].label,
+            help_text=self.fields["vat_rate"].help_text,
+            choices=[(plain(rate), percent(rate)) for rate in sorted(rates, reverse=True)],
+            coerce=Decimal,
+            widget=widgets.UnfoldAdminSelectWidget,
+        )
+        self.initial["vat_rate"] = plain(chosen)
+
+    def clean_name(self) -> str:
+        """Never blanks alone."""
+        return " ".join(str(self.cleaned_data["name"]).split())
+
+    def clean(self) -> dict[str, Any]:
+        """The rate that the category allows; a code that no other product has."""
+        values = super().clean() or self.cleaned_data
+        category, rate = values.get("vat_category"), values.get("vat_rate")
+        if category == Product.VatCategory.STANDARD and rate == 0:
+            self.add_error(
+                "vat_rate", _("The standard category needs a rate above 0. Choose zero-rated or exempt instead.")
+            )
+        elif category:
+            values["vat_rate"] = rate if category == Product.VatCategory.STANDARD else Decimal(0)
+        if "code" not in self.errors:
+            values["code"] = code = values.get("code") or slugify(values.get("name", ""))[:40] or "product"
+            if Product.objects.filter(seller=self.seller, code=code).exclude(pk=self.instance.pk).exists():
+                self.add_error("code", _("Another product has this code."))
+        return values
+
+
+def plain(number: Decimal) -> str:
+    """5.5000 as 5.5."""
+    return f"{number.normalize():f}" if number else "0"
+
+
+class PriceForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted where it runs
+    """One price: a known currency, a term that is sold, an amount that money can be."""
+
+    class Meta:
+        model = Price
+        fields = ["currency", "term_months", "unit_price"]
+        labels = {
+            "currency": lazy("Currency"),
+            "term_months": lazy("For"),
+            "unit_price": lazy("Price without VAT"),
+        }
+        help_texts = {"currency": "", "term_months": "", "unit_price": ""}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        terms: list[tuple[str, Any]] = list(TERMS)
+        own = str(self.instance.term_months) if self.instance.pk else "0"
+        if own not in dict(terms):
+            terms.append((own, _("%(count)s months") % {"count": own}))
+        choices = [(code, code) for code in sorted(EXPONENTS)]
+        self.fields["currency"] = forms.ChoiceField(
+            label=self.fields["currency"].label, choices=choices, widget=widgets.UnfoldAdminSelectWidget
+        )
+        self.fields["term_months"] = forms.TypedChoiceField(
+            label=self.fields["term_months"].label, choices=terms, coerce=int, widget=widgets.UnfoldAdminSelectWidget
+        )
+
+    def clean_unit_price(self) -> Decimal:
+        """Between nothing and the most that a line may cost."""
+        price = Decimal(self.cleaned_data["unit_price"])
+        if not 0 <= price <= MOST_PRICE:
+            raise ValidationError(_("A price is not below 0, and not above a thousand million."))
+        return price
+
+
+class PriceRows(TabularInline):
+    """The prices in the product's own form."""
+
+    model = Price
+    form = PriceForm
+    extra = 0
+    verbose_name = lazy("price")
+    verbose_name_plural = lazy("Prices")
+
+    def get_formset(self, request: StaffRequest, obj: Model | None = None, **kwargs: Any) -> Any:
+        """A new row begins with the seller's own currency; a new product with one row."""
+        formset = super().get_formset(request, obj, **kwargs)
+        formset.form.base_fields["currency"].initial = request.seller.currency
+        currency = request.seller.currency
+
+        class Rows(formset):  # type: ignore[valid-type,misc]  # made by Django for this request
+            @property
+            def empty_form(self) -> Any:
+                form = super().empty_form
+                form.initial.setdefault("currency", currency)
+                return form
+
+            def _construct_form(self, i: int, **more: Any) -> Any:
+                form = super()._construct_form(i, **more)
+                if not form.instance.pk:
+                    form.initial.setdefault("currency", currency)
+                return form
+
+        return Rows
+
+    def get_extra(self, request: HttpRequest, obj: Model | None = None, **kwargs: Any) -> int:
+        return 0 if obj else 1
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True
+
+    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
+
+
+@register(Product, site=site)
+class Products(Pages):
+    """The catalogue."""
+
+    form = ProductForm
+    fields = ProductForm.Meta.fields
+    inlines = [PriceRows]
+    list_display = ["listed_name", "code", "listed_kind", "listed_prices", "listed_vat", "listed_active"]
+    list_filter = ["is_active", "kind"]
+    search_fields = ["name", "code", "description"]
+    ordering = ["name", "pk"]
+
+    def get_queryset(self, request: StaffRequest) -> QuerySet[Any]:
+        """With their prices in one statement, however many."""
+        return super().get_queryset(request).prefetch_related("prices")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """What a product does when it is bought does not change under those who bought it."""
+        return ("kind",) if obj is not None and obj.is_used else ()
+
+    @display(description=lazy("Name"), ordering="name")
+    def listed_name(self, product: Product) -> str:
+        """Leads to the product."""
+        return product.name
+
+    @display(description=lazy("Kind"), ordering="kind")
+    def listed_kind(self, product: Product) -> str:
+        """In words."""
+        return str(dict(KINDS)[product.kind])
+
+    @display(description=lazy("Prices"))
+    def listed_prices(self, product: Product) -> str:
+        """Each with its currency and term."""
+        words, language = {"1": _("month"), "12": _("year")}, get_language() or "en"
+        return ", ".join(
+            f"{formats.unit_price(one.unit_price, one.currency, language)} {one.currency}"
+            + (
+                f" / {words.get(str(one.term_months), _('%(count)s months') % {'count': one.term_months})}"
+                if one.term_months
+                else ""
+            )
+            for one in sorted(product.prices.all(), key=lambda one: (one.currency, one.term_months))
+        )
+
+    @display(description=lazy("VAT"), ordering="vat_rate")
+    def listed_vat(self, product: Product) -> str:
+        """The rate, or why there is none."""
+        if product.vat_category == Product.VatCategory.STANDARD:
+            return percent(product.vat_rate)
+        return str(dict(CATEGORIES)[product.vat_category])
+
+    @display(description=lazy("On sale"), ordering="is_active", boolean=True)
+    def listed_active(self, product: Product) -> bool:
+        """Whether it is offered."""
+        return product.is_active
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """A product that stands on a paper stays."""
+        product = self.get_object(request, object_id)
+        if product is not None and product.is_used:
+            return self._kept(request, product)
+        try:
+            answer: HttpResponseBase = super().delete_view(request, object_id, extra_context)
+        except (ProtectedError, IntegrityError):  # it was put on one meanwhile
+            return self._kept(request, product)
+        return answer
+
+    def _kept(self, request: HttpRequest, product: Any) -> HttpResponseRedirect:
+        said = _(
+            "%(name)s stands on papers or in subscriptions and cannot be deleted. Take it off sale instead: untick “On sale”."
+        )
+        self.message_user(request, said % {"name": product.name}, level="error")
+        return HttpResponseRedirect(reverse("admin:billing_product_change", args=[product.pk]))
+
+
+class VatRateForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted where it runs
+    """A rate the seller charges."""
+
+    seller: Seller
+
+    class Meta:
+        model = VatRate
+        fields = ["rate", "position"]
+        labels = {"rate": lazy("Rate in percent"), "position": lazy("Place in the list")}
+        help_texts = {"rate": "", "position": lazy("The lowest is the usual rate; it is proposed first.")}
+
+    def clean_rate(self) -> Decimal:
+        """Between 0 and 100, and once."""
+        rate = Decimal(self.cleaned_data["rate"])
+        if not 0 <= rate <= 100:
+            raise ValidationError(_("A rate lies between 0 and 100 percent."))
+        if VatRate.objects.filter(seller=self.seller, rate=rate).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(_("This rate is there already."))
+        return rate
+
+
+@register(VatRate, site=site)
+class VatRates(Pages):
+    """The rates charged at home; products keep theirs when one changes here."""
+
+    form = VatRateForm
+    list_display = ["listed_rate", "listed_position"]
+    ordering = ["position", "pk"]
+
+    @display(description=lazy("Rate"), ordering="rate")
+    def listed_rate(self, one: VatRate) -> str:
+        """With its sign."""
+        return percent(one.rate)
+
+    @display(description=lazy("Place in the list"), ordering="position")
+    def listed_position(self, one: VatRate) -> int:
+        """0 is first."""
+        return one.position
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The last rate stays: something has to be proposed."""
+        return obj is None or VatRate.objects.filter(seller=obj.seller_id).exclude(pk=obj.pk).exists()

@@ -1,0 +1,23 @@
+"""The one place that imports unfold, without the PostgreSQL fields that it looks for.
+
+No model of ours has such a field. On SQLite, looking for them would load PostgreSQL's driver into every process: a third of a
+second at each start and ten megabytes (docs/decisions/0015-admin.md).
+"""
+
+import sys
+from typing import Any
+
+FIELDS = "django.contrib.postgres.fields"
+_modules: dict[str, Any] = sys.modules
+_hide = FIELDS not in _modules
+if _hide:
+    _modules[FIELDS] = None  # importing it is an ImportError now, which unfold expects where they are not installed
+try:
+    from unfold import widgets
+    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.sites import UnfoldAdminSite as AdminSite
+finally:
+    if _hide:
+        del _modules[FIELDS]
+
+__all__ = ["AdminSite", "ModelAdmin", "TabularInline", "widgets"]
