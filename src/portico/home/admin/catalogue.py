@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib.admin import display, register
+from django.contrib.admin import SimpleListFilter, display, register
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.db.models import Model, ProtectedError, QuerySet
@@ -20,7 +20,7 @@ from portico.accounts.access import StaffRequest
 from portico.accounts.models import Seller
 from portico.billing.actions.setup import KINDS, TERMS
 from portico.billing.models import Price, Product, VatRate
-from portico.home.admin.site import Pages, site
+from portico.home.admin.site import EXACT, Active, Pages, site
 from portico.home.admin.unfolding import TabularInline, widgets
 from portico.kit import formats
 from portico.kit.money import EXPONENTS, MOST_PRICE
@@ -30,6 +30,8 @@ CATEGORIES = [
     ("Z", lazy("Zero-rated")),
     ("E", lazy("Exempt from VAT")),
 ]
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def percent(rate: Decimal) -> str:
@@ -111,6 +113,15 @@ def plain(number: Decimal) -> str:
     return f"{number.normalize():f}" if number else "0"
 
 
+def priced(one: Price, language: str) -> str:
+    """1,200.00 EUR / year, which stays on one line."""
+    words = f"{formats.unit_price(one.unit_price, one.currency, language)} {one.currency}"
+    if one.term_months:
+        several = _("%(count)s months") % {"count": one.term_months}
+        words += " / " + {1: _("month"), 12: _("year")}.get(one.term_months, several)
+    return words.replace(" ", NO_BREAK)
+
+
 class PriceForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted where it runs
     """One price: a known currency, a term that is sold, an amount that money can be."""
 
@@ -151,6 +162,7 @@ class PriceRows(TabularInline):
 
     model = Price
     form = PriceForm
+    formfield_overrides = EXACT
     extra = 0
     verbose_name = lazy("price")
     verbose_name_plural = lazy("Prices")
@@ -185,6 +197,27 @@ class PriceRows(TabularInline):
     has_change_permission = has_delete_permission = has_view_permission = has_add_permission
 
 
+class OnSale(Active):
+    """What is offered."""
+
+    title = lazy("on sale")
+
+
+class OfKind(SimpleListFilter):
+    """Products of one kind."""
+
+    title = lazy("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """All kinds there are."""
+        return [(kind, str(words)) for kind, words in KINDS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """All of them unless one was chosen."""
+        return queryset.filter(kind=self.value()) if self.value() in dict(KINDS) else queryset
+
+
 @register(Product, site=site)
 class Products(Pages):
     """The catalogue."""
@@ -192,8 +225,8 @@ class Products(Pages):
     form = ProductForm
     fields = ProductForm.Meta.fields
     inlines = [PriceRows]
-    list_display = ["listed_name", "code", "listed_kind", "listed_prices", "listed_vat", "listed_active"]
-    list_filter = ["is_active", "kind"]
+    list_display = ["listed_name", "listed_code", "listed_kind", "listed_prices", "listed_vat", "listed_active"]
+    list_filter = [OnSale, OfKind]
     search_fields = ["name", "code", "description"]
     ordering = ["name", "pk"]
 
@@ -210,6 +243,11 @@ class Products(Pages):
         """Leads to the product."""
         return product.name
 
+    @display(description=lazy("Code"), ordering="code")
+    def listed_code(self, product: Product) -> str:
+        """For searching."""
+        return product.code
+
     @display(description=lazy("Kind"), ordering="kind")
     def listed_kind(self, product: Product) -> str:
         """In words."""
@@ -218,16 +256,9 @@ class Products(Pages):
     @display(description=lazy("Prices"))
     def listed_prices(self, product: Product) -> str:
         """Each with its currency and term."""
-        words, language = {"1": _("month"), "12": _("year")}, get_language() or "en"
-        return ", ".join(
-            f"{formats.unit_price(one.unit_price, one.currency, language)} {one.currency}"
-            + (
-                f" / {words.get(str(one.term_months), _('%(count)s months') % {'count': one.term_months})}"
-                if one.term_months
-                else ""
-            )
-            for one in sorted(product.prices.all(), key=lambda one: (one.currency, one.term_months))
-        )
+        language = get_language() or "en"
+        rows = sorted(product.prices.all(), key=lambda one: (one.currency, one.term_months))
+        return ", ".join(priced(one, language) for one in rows)
 
     @display(description=lazy("VAT"), ordering="vat_rate")
     def listed_vat(self, product: Product) -> str:

@@ -15,7 +15,7 @@ from portico.accounts import colleagues
 from portico.accounts.access import StaffRequest
 from portico.accounts.models import Seller, User
 from portico.billing.actions.setup import LANGUAGES
-from portico.home.admin.site import Pages, site, without_name
+from portico.home.admin.site import Active, Pages, site, without_name
 from portico.home.admin.unfolding import widgets
 from portico.kit.errors import Refusal
 
@@ -69,6 +69,12 @@ class ColleagueForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscript
         return values
 
 
+class MaySignIn(Active):
+    """Who is let in."""
+
+    title = lazy("may sign in")
+
+
 @register(User, site=site)
 class Colleagues(Pages):
     """Who sells, who keeps the books, who administers. Customers' people are on the desk, under their company."""
@@ -77,7 +83,7 @@ class Colleagues(Pages):
     of_seller = "staff_of"
     form = ColleagueForm
     list_display = ["listed_name", "listed_email", "listed_role", "listed_ready", "listed_active"]
-    list_filter = ["is_active"]
+    list_filter = [MaySignIn]
     search_fields = ["name", "email"]
     ordering = ["name", "pk"]
 

@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
+from django.contrib.admin import ShowFacets, SimpleListFilter
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.access import StaffRequest, declared, staff
-from portico.home.admin.unfolding import AdminSite, ModelAdmin
+from portico.home.admin.unfolding import AdminSite, ModelAdmin, widgets
+from portico.kit.decimals import FourDecimals
 from portico.kit.headers import policy
 
 WANTED = {"index", "search", "jsi18n"}
@@ -131,12 +134,34 @@ def _title(site: Site, name: str) -> str:
     raise LookupError(name)
 
 
+EXACT = {FourDecimals: {"widget": widgets.UnfoldAdminDecimalFieldWidget}}
+"""Our own kind of number looks like every other."""
+
+
+class Active(SimpleListFilter):
+    """What is in use, and what is not."""
+
+    title = lazy("in use")
+    parameter_name = "active"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Two answers."""
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """All of them unless one was chosen."""
+        value = self.value()
+        return queryset.filter(is_active=value == "yes") if value in {"yes", "no"} else queryset
+
+
 class Pages(ModelAdmin):
     """The pages of one model: the rows of the administrator's own seller, and only the verbs that are named."""
 
     verbs: tuple[str, ...] = ("changelist", "add", "change", "delete", "history")
     of_seller = "seller"
     actions: list[str] = []
+    formfield_overrides = EXACT
+    show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_filter_sheet = False
     warn_unsaved_form = True

@@ -171,7 +171,7 @@ def test_the_list_of_products_asks_as_little_for_sixty_as_for_ten(world: World, 
     Product.objects.exclude(pk__in=Product.objects.order_by("pk").values("pk")[:10]).update(is_active=False)
 
     def asked() -> int:
-        return queries_of(client, f"{PRODUCTS}?is_active__exact=1")
+        return queries_of(client, f"{PRODUCTS}?active=yes")
 
     asked()
     few = asked()
@@ -179,6 +179,24 @@ def test_the_list_of_products_asks_as_little_for_sixty_as_for_ten(world: World, 
         one = Product.objects.create(seller=world.seller, code=f"more-{number}", name=f"More {number}", kind="service")
         Price.objects.create(product=one, currency="EUR", unit_price=number)
     assert asked() == few <= 9
+
+
+def test_the_lists_are_filtered_and_searched(world: World, client_for: Browser) -> None:
+    client = client_for(world.admin)
+    Product.objects.filter(code="handbook").update(is_active=False)
+
+    def listed(asked: str) -> list[str]:
+        page = html.fromstring(client.get(f"{PRODUCTS}?{asked}").content.decode())
+        return [
+            one.text_content().strip()
+            for one in page.xpath("//table[@id='result_list']//th//a[contains(@href, 'change')]")
+        ]
+
+    assert listed("active=no") == listed("q=operator") == listed("kind=goods") == ["Operator handbook, printed"]
+    assert "Operator handbook, printed" not in listed("active=yes")
+    assert len(listed("active=maybe&kind=none")) == Product.objects.count()
+    people = text_of(client.get("/staff/admin/accounts/user/?active=no"))
+    assert world.omar.name not in people
 
 
 def test_what_is_changed_is_noted(world: World, client_for: Browser) -> None:
