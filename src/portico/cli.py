@@ -48,6 +48,11 @@ def parser() -> Parser:
         "test", help="all tests on SQLite and PostgreSQL; further arguments go to pytest", add_help=False
     )
     commands.add_parser("check", help="formatting, lint, types, import rules, templates, settings, migrations")
+    bench = commands.add_parser(
+        "bench", help="the measurements of bench/, beside the numbers to beat; exit 1 on a missed one"
+    )
+    bench.add_argument("name", nargs="?", default="", help="one of them alone, as pages")
+    bench.add_argument("--json", action="store_true", help="one object a line")
     commands.add_parser("messages", help="bring the translations' catalogues in step with the texts in the code")
     commands.add_parser("manage", help="Django's management commands", add_help=False)
 

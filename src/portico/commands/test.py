@@ -83,19 +83,23 @@ def prepared(engine: str) -> Iterator[dict[str, str]]:
 
 
 def install_missing(engines: list[str]) -> None:
-    """PostgreSQL and Chromium from the distribution, if they are not there."""
-    if "postgresql" not in engines:
-        return
-    packages = []
-    if binaries() is None:
-        packages.append("postgresql")
-    if not any(Path(browser).exists() for browser in BROWSERS):
-        packages.append("chromium")
+    """PostgreSQL and Chromium, if the tests on these engines need them and they are not there."""
+    if "postgresql" in engines:
+        install(
+            [
+                *([] if binaries() else ["postgresql"]),
+                *([] if any(Path(browser).exists() for browser in BROWSERS) else ["chromium"]),
+            ]
+        )
+
+
+def install(packages: list[str]) -> None:
+    """Programs from the distribution; Stop when this machine does not let us."""
     if not packages:
         return
     wanted = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None:
-        raise Stop(f"the tests need {' and '.join(packages)}. Install them and try again.")
+        raise Stop(f"this needs {' and '.join(packages)}. Install them and try again.")
     if os.geteuid() == 0:
         prefix: list[str] = []
     elif (
@@ -104,7 +108,7 @@ def install_missing(engines: list[str]) -> None:
     ):
         prefix = ["sudo", "-n"]
     else:
-        raise Stop(f"the tests need {' and '.join(packages)}. Run as root: {wanted}")
+        raise Stop(f"this needs {' and '.join(packages)}. Run as root: {wanted}")
     print(f"installing {' and '.join(packages)} …", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run([*prefix, "apt-get", "update", "-qq"], env=environment, check=False, stdout=subprocess.DEVNULL)

@@ -1,0 +1,1 @@
+"""Repeatable measurements, each beside the number to beat: `./portico bench [name] [--json]`."""
