@@ -135,16 +135,17 @@ _context = [
 ]
 TEMPLATES = [
     {
-        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "NAME": "jinja2",
+        "BACKEND": "portico.jinja.Backend",
         "DIRS": [
             SOURCE / app / "templates" for app in ("home", "privacy", "conversation", "billing", "accounts", "kit")
         ],
         "APP_DIRS": False,
         "OPTIONS": {
-            "environment": "portico.jinja.environment",
             "context_processors": [
                 "django.contrib.messages.context_processors.messages",
                 "portico.accounts.context.seller",
+                "portico.accounts.context.csrf",
                 "portico.billing.my.nav.nav",
             ],
         },
@@ -202,7 +203,7 @@ if RUN == "test" and DATABASE_URL.startswith("sqlite:"):
         "NAME": str(PORTICO_DATA / "test.sqlite3")
     }  # a file: threads share it as in real life
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"  # shared and never cached: a sign-out holds everywhere at once
+SESSION_ENGINE = "portico.kit.session_store"
 CACHES = {
     "default": (
         # Shared by all processes: allauth's rate limits live here. The table comes with kit's migrations.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.template.backends.utils import csrf_input
 from django.utils.functional import SimpleLazyObject
 
 from portico.accounts.models import Seller
@@ -11,6 +12,11 @@ from portico.accounts.models import Seller
 def seller(request: HttpRequest) -> dict[str, Any]:
     """`seller`: the seller of the signed-in person, else the installation's; None in an empty installation."""
     return {"seller": seller_of(request) if knows(request) else SimpleLazyObject(lambda: seller_of(request))}
+
+
+def csrf(request: HttpRequest) -> dict[str, Any]:
+    """`csrf_input`, the hidden field of every form that posts: masked once a page, and only where a form asks."""
+    return {"csrf_input": SimpleLazyObject(lambda: csrf_input(request))}
 
 
 def knows(request: HttpRequest) -> bool:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from portico.kit.errors import Invalid
 from portico.kit.pagination import Page, chosen_order, paginate
+from portico.kit.prepared import Asked
 from portico.kit.text import one_line
 
 LONGEST_SEARCH = 100
@@ -101,16 +102,22 @@ def chosen_status(params: Mapping[str, str], statuses: Mapping[str, str | Promis
 
 
 def listing(
-    rows: QuerySet[Any, Any],
+    rows: QuerySet[Any, Any] | Asked,
     params: QueryDict,
     *,
     q: str = "",
     status: str = "",
     statuses: Mapping[str, str | Promise],
     sorts: Mapping[str, Sort],
+    search: Q | None = None,
     read: Callable[[QuerySet[Any, Any]], list[dict[str, Any]]] = list,
 ) -> Listing:
-    """One page of `rows` in the asked order; the first of `sorts` is the usual one. `read` as in `paginate`."""
+    """One page of `rows` in the asked order; the first of `sorts` is the usual one. `rows` and `read` as in `paginate`.
+
+    `search` is a further condition, of words that a person typed.
+    """
+    if search is not None:
+        rows = (rows.queryset() if isinstance(rows, Asked) else rows).filter(search)
     sort, order = chosen_order(params, {name: sort.order for name, sort in sorts.items()}, next(iter(sorts)))
     page = paginate(rows, order, params, read=read)
     return Listing(page, q, status, statuses, sort, sorts, params.get("size", ""))

@@ -241,15 +241,10 @@ def message_id(key: str) -> str:
 # Drawing --------------------------------------------------------------------------------------------------------------
 
 
-@cache
-def plain() -> Environment:
-    """The environment for the text form, in which nothing is escaped."""
-    return page().overlay(autoescape=False)
-
-
-def page() -> Environment:
-    """The environment of our pages, which escapes."""
-    found: Environment = engines["jinja2"].env  # type: ignore[attr-defined]  # it is the Jinja2 backend's
+def in_words(language: str, *, escapes: bool) -> Environment:
+    """The environment of our pages in one language; without `escapes` for the text form, in which nothing is escaped."""
+    backend: Any = engines["jinja2"]
+    found: Environment = backend.of(language, escapes=escapes)
     return found
 
 
@@ -270,9 +265,11 @@ def render(letter: Letter) -> Rendered | None:
             "ink": ink_on(accent_of(drawn.sender)),
             "link": link,
         }
-        subject, _line_end, text = plain().get_template(f"{one.template}.txt").render(context).strip().partition("\n")
+        words = in_words(letter.language, escapes=False).get_template(f"{one.template}.txt").render(context)
+        subject, _line_end, text = words.strip().partition("\n")
         subject = one_line(subject)
-        html = page().get_template(f"{one.template}.html").render(context | {"subject": subject})
+        drawing = in_words(letter.language, escapes=True).get_template(f"{one.template}.html")
+        html = drawing.render(context | {"subject": subject})
     return Rendered(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html, drawn)
 
 

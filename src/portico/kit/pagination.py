@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from portico.kit.errors import Invalid
+from portico.kit.prepared import Asked, Given, Prepared
 
 SIZE = 20
 LARGEST = 100
@@ -59,7 +61,7 @@ class Key:
 
 
 def paginate(
-    rows: QuerySet[Any, Any],
+    rows: QuerySet[Any, Any] | Asked,
     order: Sequence[str],
     params: QueryDict,
     *,
@@ -68,38 +70,80 @@ def paginate(
 ) -> Page:
     """The page of `rows` (a `.values(…)` query with every field of `order`) that `params` asks for.
 
-    `read` fetches the cut and sorted query, one dict a row, in its order: a list whose rows carry more gives its own.
-    `order` is spelled as in `order_by` ("-issued_on", "-id") and must end with something unique. Raises Invalid for a cursor
-    that is not ours or belongs to another order, and for a `size` beyond 1 to 100.
+    `rows` as `Asked` is a query whose SQL is made once. `read` fetches the cut and sorted query, one dict a row, in its
+    order: a list whose rows carry more gives its own. `order` is spelled as in `order_by` ("-issued_on", "-id") and must end
+    with something unique. Raises Invalid for a cursor that is not ours or belongs to another order, and for a `size` beyond
+    1 to 100.
     """
-    keys = [key_of(rows.model, rows, name) for name in order]
+    names = tuple(order)
     limit = size or page_size(params)
     backwards = "before" in params
-    place = params.get("before" if backwards else "after", "")
-    if backwards and not place:
+    cursor = params.get("before" if backwards else "after", "")
+    if backwards and not cursor:
         raise Invalid(BAD_CURSOR())
-    salt = f"portico.page {' '.join(order)}"
-    found = rows.order_by(*(key.ordering(backwards) for key in keys))
-    if place:
-        found = found.filter(seek(keys, load(place, salt, len(keys)), backwards))
-    fetched = read(found[: limit + 1])
+    salt = f"portico.page {' '.join(names)}"
+    place = load(cursor, salt, len(names)) if cursor else None
+    if isinstance(rows, Asked):
+        fetched = ask(rows, Cut(names, place is not None, backwards, limit + 1), place)
+    else:
+        fetched = read(cut(rows, names, place, backwards, limit + 1))
     more, page = len(fetched) > limit, fetched[:limit]
     if backwards:
         if not more and len(page) < limit:  # reached the start: show the first page whole
             return paginate(rows, order, without_place(params), size=limit, read=read)
         page.reverse()
+    fields = [name.removeprefix("-") for name in names]
 
     def link(name: str, row: dict[str, Any]) -> str:
         query = without_place(params)
-        query[name] = dump([row[key.field] for key in keys], salt)
+        query[name] = dump([row[field] for field in fields], salt)
         return f"?{query.urlencode()}"
 
-    has_previous, has_next = (more, True) if backwards else (bool(place), more)
+    has_previous, has_next = (more, True) if backwards else (place is not None, more)
     return Page(
         rows=page,
         previous=link("before", page[0]) if page and has_previous else "",
         next=link("after", page[-1]) if page and has_next else "",
     )
+
+
+def cut(
+    rows: QuerySet[Any, Any], order: Sequence[str], place: Sequence[object] | None, backwards: bool, limit: int
+) -> QuerySet[Any, Any]:
+    """`rows` in their order, from behind `place` on, at most `limit`."""
+    keys = [key_of(rows.model, rows, name) for name in order]
+    found = rows.order_by(*(key.ordering(backwards) for key in keys))
+    if place is not None:
+        found = found.filter(seek(keys, place, backwards))
+    return found[:limit]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What of a list is asked for, as far as its SQL depends on it."""
+
+    order: tuple[str, ...]
+    placed: bool
+    backwards: bool
+    limit: int
+
+
+def ask(rows: Asked, wanted: Cut, place: Sequence[object] | None) -> list[dict[str, Any]]:
+    """The rows, by a statement that is made once; a place with an empty value has SQL of its own."""
+    if place is not None and None in place:
+        return list(cut(rows.queryset(), wanted.order, place, wanted.backwards, wanted.limit))
+    places = {f"place_{number}": value for number, value in enumerate(place or ())}
+    return statement(rows.build, rows.shape, tuple(rows.given), wanted)(**rows.given, **places)
+
+
+@lru_cache(maxsize=512)
+def statement(
+    build: Callable[..., QuerySet[Any, Any]], shape: tuple[str, ...], given: tuple[str, ...], wanted: Cut
+) -> Prepared[dict[str, Any]]:
+    """One shape of a list; there are as many as it has filters, orders and sizes that people use."""
+    rows = Asked(build, shape, dict.fromkeys(given))
+    place = [Given(f"place_{number}") for number in range(len(wanted.order))] if wanted.placed else None
+    return Prepared(lambda: cut(rows.open(), wanted.order, place, wanted.backwards, wanted.limit))
 
 
 def page_size(params: Mapping[str, str], default: int = SIZE) -> int:

@@ -14,6 +14,7 @@ from portico.billing.models import ChangeRequest, Quotation, QuotationVersion, Q
 from portico.billing.models.line import Line
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 VIEW_AGAIN_AFTER = timedelta(hours=1)
 
@@ -69,9 +70,15 @@ def withdraw_quotation(*, quotation: Quotation, by: User, now: datetime) -> None
         record("quotation.withdrawn", version, by=by, now=now)
 
 
+@prepared
+def seen_by(version: Any, user: Any, since: Any) -> Any:
+    """Whether this person opened this version lately."""
+    return QuotationView.objects.filter(version=version, user=user, at__gt=since).values_list("pk")[:1]
+
+
 def record_view(*, version: QuotationVersion, by: User, ip: str | None, user_agent: str, now: datetime) -> None:
     """A member opened the quotation. Once per person and hour; the first of all makes an event for the salesperson."""
-    if version.views.filter(user=by, at__gt=now - VIEW_AGAIN_AFTER).exists():
+    if seen_by(version=version.pk, user=by.pk, since=now - VIEW_AGAIN_AFTER):
         return
     with transaction.atomic():
         QuotationView.objects.create(version=version, user=by, at=now, ip=ip, user_agent=user_agent[:300])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -40,6 +41,19 @@ from portico.billing.models.line import Line
 from portico.billing.vat import statutory_note
 from portico.kit import formats
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
+
+
+@prepared
+def invoice_lines(invoice: Any) -> Any:
+    """The lines of an invoice as printed."""
+    return InvoiceLine.objects.filter(invoice=invoice).order_by("position")
+
+
+@prepared
+def order_lines(order: Any) -> Any:
+    """The lines of an order as printed."""
+    return OrderLine.objects.filter(order=order).order_by("position")
 
 
 def quotation_sheet(
@@ -100,7 +114,7 @@ def order_sheet(order: Order) -> Sheet:
     """The sheet of a sales order, with what was delivered and invoiced of each line."""
     customer, seller = order.customer, order.seller
     with translation.override(customer.language):
-        lines = list(order.lines.order_by("position"))
+        lines: list[OrderLine] = order_lines(order=order.pk)
         priced = _priced(lines, order.currency)
         facts = [SheetFact(_("Date"), order.ordered_on), SheetFact(_("Currency"), order.currency)]
         if order.po_number:
@@ -208,7 +222,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "", epc: str
             facts=tuple(facts),
             subject=invoice.title,
             intro=invoice.reason,
-            lines=tuple(_document_lines(list(invoice.lines.order_by("position")))),
+            lines=tuple(_document_lines(invoice_lines(invoice=invoice.pk))),
             vat=tuple(
                 SheetVat(category, Decimal(rate), base, vat_minor, note)
                 for category, rate, base, vat_minor, _code, note in content["vat"]

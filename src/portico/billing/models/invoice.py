@@ -47,7 +47,11 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 
     def visible_to(self, membership: Membership) -> "InvoiceQuerySet":
         """What was issued to the member's customer; drafts never."""
-        return self.filter(customer_id=membership.customer_id, state=Invoice.State.ISSUED)
+        return self.visible_to_customer(membership.customer_id)
+
+    def visible_to_customer(self, customer: Any) -> "InvoiceQuerySet":
+        """The same by the customer's id, which a prepared query leaves open."""
+        return self.filter(customer_id=customer, state=Invoice.State.ISSUED)
 
     def open(self) -> "InvoiceQuerySet":
         """Issued invoices on which something is left to pay."""
@@ -153,7 +157,14 @@ class Invoice(Totals):
         indexes = [
             models.Index(fields=["customer", "-id"], name="invoice_of_customer"),
             models.Index(
-                fields=["customer", "due_on"], condition=Q(amount_due_minor__gt=0), name="invoice_open_of_customer"
+                fields=["customer", "due_on", "payment_state", "currency", "amount_due_minor"],
+                condition=Q(amount_due_minor__gt=0),
+                name="invoice_open_of_customer",
+            ),
+            models.Index(
+                fields=["customer", "issued_on", "kind", "currency", "total_minor"],
+                condition=Q(state="issued"),
+                name="invoice_spend_of_customer",
             ),
             models.Index(fields=["seller", "series", "issued_on", "id"], name="invoice_in_chain"),
         ]

@@ -23,7 +23,11 @@ class QuotationQuerySet(models.QuerySet["Quotation"]):
 
     def visible_to(self, membership: Membership) -> "QuotationQuerySet":
         """What was sent to the member's customer; drafts never."""
-        return self.filter(customer_id=membership.customer_id, current__isnull=False)
+        return self.visible_to_customer(membership.customer_id)
+
+    def visible_to_customer(self, customer: Any) -> "QuotationQuerySet":
+        """The same by the customer's id, which a prepared query leaves open."""
+        return self.filter(customer_id=customer, current__isnull=False)
 
 
 class Quotation(models.Model):
@@ -72,7 +76,10 @@ class Quotation(models.Model):
     objects = QuotationQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["customer", "-id"], name="quotation_of_customer")]
+        indexes = [
+            models.Index(fields=["customer", "-id"], name="quotation_of_customer"),
+            models.Index(fields=["customer", "-current"], name="quotation_newest_version"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(fraction_days__isnull=True, fraction_of_days__isnull=True)
@@ -200,6 +207,11 @@ class QuotationVersion(Totals):
         ordering = ["version"]
         indexes = [
             models.Index(fields=["send_at"], condition=Q(send_at__isnull=False), name="quotation_to_send"),
+            models.Index(  # holds all that the customer's start page asks of the quotations it can decide
+                fields=["quotation", "valid_until", "currency", "total_minor", "state"],
+                condition=Q(state__in=["sent", "changes_requested"]),
+                name="quotation_to_decide",
+            ),
         ]
         constraints = [
             *Totals.Meta.constraints,

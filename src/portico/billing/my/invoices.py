@@ -25,6 +25,7 @@ from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import exponent
 from portico.kit.periods import today
+from portico.kit.prepared import Asked, prepared
 
 STATUSES = {
     "to_pay": lazy("To pay"),
@@ -60,19 +61,11 @@ def index(request: MemberRequest) -> HttpResponse:
     """All invoices of the customer; the status stands just before Amount Due."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.member.customer.seller.zone)
-    rows = Invoice.objects.visible_to(request.member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
-    if q:
-        rows = rows.filter(matching(request, q, ("number", "title", "po_number"), ("total_minor", "amount_due_minor")))
-    if status:
-        rows = rows.of_status(status, day)
-    credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
     found = listing(
-        rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
-            "id", "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
-            "payment_state", "credit_note",
-        ),
+        Asked(rows_of, (status,), {"customer": request.member.customer_id, "day": day}),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
+        search=matching(request, q, ("number", "title", "po_number"), ("total_minor", "amount_due_minor")) if q else None,
     )  # fmt: skip
     for row in found.rows:
         complete(row, day)
@@ -89,6 +82,18 @@ def index(request: MemberRequest) -> HttpResponse:
     return render(request, "billing/my/invoices/index.html", context)
 
 
+def rows_of(status: str, *, customer: Any, day: Any) -> Any:
+    """The rows of the list: what was issued to `customer`, of one status or of all."""
+    rows = Invoice.objects.visible_to_customer(customer).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    if status:
+        rows = rows.of_status(status, day)
+    credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
+    return rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
+        "id", "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
+        "payment_state", "credit_note",
+    )  # fmt: skip
+
+
 def complete(row: dict[str, Any], day: date) -> None:
     """Add what follows from a row's values: its status, whether it is late and by how much, whether it can be paid."""
     row["is_overdue"] = overdue(row["payment_state"], row["due_on"], day)
@@ -100,15 +105,29 @@ def complete(row: dict[str, Any], day: date) -> None:
 # The invoice -----------------------------------------------------------------------------------------------------------
 
 
+@prepared
+def of_number(customer: Any, number: Any) -> Any:
+    """The invoice of this number that was issued to `customer`, with what its pages name."""
+    own = Invoice.objects.visible_to_customer(customer).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    return own.select_related("order", "pdf", "period__subscription__database").filter(number=number)
+
+
+@prepared
+def settling(invoice: Any) -> Any:
+    """The payments and credit notes that settle an invoice, in the order of time."""
+    return Allocation.objects.filter(invoice=invoice).select_related("payment", "credit_note").order_by("at")
+
+
+@prepared
+def credit_notes_of(invoice: Any) -> Any:
+    """The credit notes that refer to an invoice."""
+    notes = Invoice.objects.filter(refers_to=invoice, state=Invoice.State.ISSUED).order_by("id")
+    return notes.values("number", "issued_on", "total_minor", "currency", "reason")
+
+
 def find(request: MemberRequest, number: str) -> Invoice:
     """The invoice of this number; Missing for a foreign one, a draft, a credit note and for none alike."""
-    found = (
-        Invoice.objects.visible_to(request.member)
-        .exclude(kind=Invoice.Kind.CREDIT_NOTE)
-        .select_related("order", "pdf", "period__subscription__database")
-        .filter(number=number)
-        .first()
-    )
+    found: Invoice | None = of_number.first(customer=request.member.customer_id, number=number)
     if found is None:
         raise Missing(_("There is no invoice of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller
@@ -121,8 +140,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     """The invoice from its frozen copy; beside it what is due, the payments and credit notes that settle it."""
     invoice = find(request, number)
     day = today(timezone.now(), invoice.seller.zone)
-    settled = list(Allocation.objects.filter(invoice=invoice).select_related("payment", "credit_note").order_by("at"))
-    notes = invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id")
+    settled: list[Allocation] = settling(invoice=invoice.pk)
     payable = bool(invoice.amount_due_minor) and invoice.payment_state in Invoice.PAYABLE
     context = {
         "invoice": invoice,
@@ -135,7 +153,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "settled": settled,
         "label_of": paying.label_of,
         "settled_minor": sum(allocation.amount_minor for allocation in settled),
-        "credit_notes": list(notes.values("number", "issued_on", "total_minor", "currency", "reason")),
+        "credit_notes": credit_notes_of(invoice=invoice.pk),
         "attempts": paying.attempts([invoice.pk], []),
         "zone": invoice.seller.zone,
     }

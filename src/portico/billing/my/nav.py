@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from portico.accounts.access import MemberRequest
 from portico.accounts.models import Customer, Membership
-from portico.billing.models import Invoice, Quotation, QuotationVersion
-from portico.kit.listing import plain
+from portico.billing.models import Invoice, QuotationVersion
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,38 @@ class Balance:
     disputed_minor: int
 
 
+@prepared
+def frame(customer: Any, day: Any, user: Any, member: Any) -> Any:
+    """What `Nav` reads, as one statement."""
+    to_decide = QuotationVersion.objects.filter(
+        quotation__customer=customer, state__in=QuotationVersion.OPEN, valid_until__gte=day
+    )
+    others = Membership.objects.filter(user=user).exclude(pk=member)
+    payable = Q(unpaid__payment_state__in=Invoice.PAYABLE)
+    late = payable & Q(unpaid__due_on__lt=day)
+    in_payment = Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
+    disputed = Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
+    due = "unpaid__amount_due_minor"
+    return (
+        Customer.objects.filter(pk=customer)
+        .annotate(unpaid=FilteredRelation("invoices", condition=Q(invoices__amount_due_minor__gt=0)))
+        .order_by()
+        .values("unpaid__currency")
+        .annotate(
+            open_minor=Coalesce(Sum(due, filter=payable), 0),
+            open_count=Count("unpaid", filter=payable),
+            overdue_minor=Coalesce(Sum(due, filter=late), 0),
+            overdue_count=Count("unpaid", filter=late),
+            overdue_since=Min("unpaid__due_on", filter=late),
+            in_payment_minor=Coalesce(Sum(due, filter=in_payment), 0),
+            disputed_minor=Coalesce(Sum(due, filter=disputed), 0),
+            to_decide=Subquery(to_decide.order_by().values("quotation__customer").annotate(n=Count("pk")).values("n")),
+            several=Exists(others),
+        )
+        .order_by("unpaid__currency")
+    )
+
+
 class Nav:
     """The counts of the frame and the balances behind them, read once when something first asks."""
 
@@ -41,33 +73,11 @@ class Nav:
     def _rows(self) -> list[dict[str, Any]]:
         """One row per currency in which something is unpaid, or one row without a currency; the counts stand on each."""
         customer = self.member.customer
-        day = today(timezone.now(), customer.seller.zone)
-        to_decide = Quotation.objects.filter(
-            customer=customer, current__state__in=QuotationVersion.OPEN, current__valid_until__gte=day
-        )
-        others = Membership.objects.filter(user=self.member.user_id).exclude(pk=self.member.pk)
-        payable = Q(unpaid__payment_state__in=Invoice.PAYABLE)
-        late = payable & Q(unpaid__due_on__lt=day)
-        in_payment = Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
-        disputed = Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
-        due = "unpaid__amount_due_minor"
-        return plain(
-            Customer.objects.filter(pk=customer.pk)
-            .annotate(unpaid=FilteredRelation("invoices", condition=Q(invoices__amount_due_minor__gt=0)))
-            .order_by()
-            .values("unpaid__currency")
-            .annotate(
-                open_minor=Coalesce(Sum(due, filter=payable), 0),
-                open_count=Count("unpaid", filter=payable),
-                overdue_minor=Coalesce(Sum(due, filter=late), 0),
-                overdue_count=Count("unpaid", filter=late),
-                overdue_since=Min("unpaid__due_on", filter=late),
-                in_payment_minor=Coalesce(Sum(due, filter=in_payment), 0),
-                disputed_minor=Coalesce(Sum(due, filter=disputed), 0),
-                to_decide=Subquery(to_decide.order_by().values("customer").annotate(n=Count("pk")).values("n")),
-                several=Exists(others),
-            )
-            .order_by("unpaid__currency")
+        return frame(
+            customer=customer.pk,
+            day=today(timezone.now(), customer.seller.zone),
+            user=self.member.user_id,
+            member=self.member.pk,
         )
 
     @property

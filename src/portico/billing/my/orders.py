@@ -27,6 +27,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
 from portico.kit.listing import Sort, chosen_status, listing, plain, search_words
 from portico.kit.periods import today
+from portico.kit.prepared import Asked
 
 STATUSES = {
     "awaiting_payment": lazy("Awaiting payment"),
@@ -52,25 +53,28 @@ SHORT = 12
 def index(request: MemberRequest) -> HttpResponse:
     """All orders of the customer."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
-    rows = with_left(Order.objects.visible_to(request.member).with_progress())
-    if q:
-        rows = rows.filter(
-            matching(request, q, ("number", "title", "po_number", "database_name"), ("total_minor", "left_minor"))
-        )
-    if status:
-        rows = rows.filter(state=status)
+    texts, amounts = ("number", "title", "po_number", "database_name"), ("total_minor", "left_minor")
     found = listing(
-        rows.values(
-            "id", "number", "title", "state", "ordered_on", "currency", "total_minor", "left_minor", "lines_count",
-            "lines_begun", "lines_delivered", "lines_billed", "lines_invoiced",
-        ),
+        Asked(rows_of, (status,), {"customer": request.member.customer_id}),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
+        search=matching(request, q, texts, amounts) if q else None,
     )  # fmt: skip
     for row in found.rows:
         row |= statuses(row["state"], row)
         row["payment"] = payment_word(row["state"], row["left_minor"], row["invoicing"])
     return render(request, "billing/my/orders/index.html", {"list": found})
+
+
+def rows_of(status: str, *, customer: Any) -> Any:
+    """The rows of the list: the orders of `customer`, of one status or of all."""
+    rows = with_left(Order.objects.visible_to_customer(customer).with_progress())
+    if status:
+        rows = rows.filter(state=status)
+    return rows.values(
+        "id", "number", "title", "state", "ordered_on", "currency", "total_minor", "left_minor", "lines_count",
+        "lines_begun", "lines_delivered", "lines_billed", "lines_invoiced",
+    )  # fmt: skip
 
 
 def with_left(rows: Any) -> Any:

@@ -17,6 +17,7 @@ from portico.billing.actions import pay
 from portico.billing.models import Invoice, Order, Payment
 from portico.kit.errors import Conflict, Invalid, Unavailable
 from portico.kit.money import parse_amount
+from portico.kit.prepared import prepared
 from portico.kit.text import one_line
 
 SHORT = 5
@@ -114,11 +115,20 @@ def label_of(provider: str) -> str:
     return str(found.label) if found is not None else _("Payment")
 
 
+@prepared
+def attempts_of(invoice: Any) -> Any:
+    """The latest attempts to pay one invoice, newest first."""
+    return Payment.objects.filter(targets__invoice=invoice).order_by("-created_at")[: SHORT * 2]
+
+
 def attempts(invoices: Sequence[int], requests: Sequence[int]) -> list[Payment]:
     """The latest attempts to pay these invoices and payment requests (ids), newest first. One query."""
-    asked = Q(targets__invoice__in=invoices) | Q(targets__request__in=requests)
-    found = Payment.objects.filter(asked).order_by("-created_at")
-    seen: dict[Any, Payment] = {payment.pk: payment for payment in found[: SHORT * 2]}
+    if len(invoices) == 1 and not requests:
+        found = attempts_of(invoice=invoices[0])
+    else:
+        asked = Q(targets__invoice__in=invoices) | Q(targets__request__in=requests)
+        found = list(Payment.objects.filter(asked).order_by("-created_at")[: SHORT * 2])
+    seen: dict[Any, Payment] = {payment.pk: payment for payment in found}
     return list(seen.values())[:SHORT]
 
 

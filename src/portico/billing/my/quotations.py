@@ -31,6 +31,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
+from portico.kit.prepared import Asked, prepared
 
 State = QuotationVersion.State
 STATUSES = {
@@ -61,7 +62,26 @@ def index(request: MemberRequest) -> HttpResponse:
     """All quotations that were sent to the customer, rejected ones included."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.member.customer.seller.zone)
-    rows = Quotation.objects.visible_to(request.member).annotate(
+    found = listing(
+        Asked(rows_of, (status,), {"customer": request.member.customer_id, "day": day}),
+        request.GET,
+        q=q,
+        status=status,
+        statuses=STATUSES,
+        sorts=SORTS,
+        search=matching(request, q, ("number", "title"), ("total_minor",)) if q else None,
+    )
+    for row in found.rows:
+        row["status"] = (
+            "expired" if row["state"] in QuotationVersion.OPEN and row["valid_until"] < day else row["state"]
+        )
+        row["days_left"] = (row["valid_until"] - day).days if row["status"] in QuotationVersion.OPEN else None
+    return render(request, "billing/my/quotations/index.html", {"list": found, "warn_days": WARN_DAYS})
+
+
+def rows_of(status: str, *, customer: Any, day: Any) -> Any:
+    """The rows of the list: what was sent to `customer`, of one status or of all."""
+    rows = Quotation.objects.visible_to_customer(customer).annotate(
         valid_until=F("current__valid_until"),
         total_minor=F("current__total_minor"),
         title=F("current__title"),
@@ -70,24 +90,9 @@ def index(request: MemberRequest) -> HttpResponse:
         version=F("current__version"),
         sent_at=F("current__sent_at"),
     )
-    if q:
-        rows = rows.filter(matching(request, q, ("number", "title"), ("total_minor",)))
     if status:
         rows = rows.filter(of_status(status, day))
-    found = listing(
-        rows.values("id", "number", "title", "version", "state", "sent_at", "valid_until", "currency", "total_minor"),
-        request.GET,
-        q=q,
-        status=status,
-        statuses=STATUSES,
-        sorts=SORTS,
-    )
-    for row in found.rows:
-        row["status"] = (
-            "expired" if row["state"] in QuotationVersion.OPEN and row["valid_until"] < day else row["state"]
-        )
-        row["days_left"] = (row["valid_until"] - day).days if row["status"] in QuotationVersion.OPEN else None
-    return render(request, "billing/my/quotations/index.html", {"list": found, "warn_days": WARN_DAYS})
+    return rows.values("id", "number", "title", "version", "state", "sent_at", "valid_until", "currency", "total_minor")
 
 
 def of_status(status: str, day: Any) -> Q:
@@ -178,10 +183,11 @@ class Offer:
         return getattr(self.version, "acceptance", None)
 
 
-def find(request: MemberRequest, number: str) -> Quotation:
-    """The quotation of this number that was sent to the customer; Missing for a foreign one, a draft, and none alike."""
-    found = (
-        Quotation.objects.visible_to(request.member)
+@prepared
+def of_number(customer: Any, number: Any) -> Any:
+    """The quotation of this number that was sent to `customer`, with what its pages name."""
+    return (
+        Quotation.objects.visible_to_customer(customer)
         .select_related(
             "salesperson",
             "contact",
@@ -194,8 +200,25 @@ def find(request: MemberRequest, number: str) -> Quotation:
             "current__rejected_by",
         )
         .filter(number=number)
-        .first()
     )
+
+
+@prepared
+def versions_of(quotation: Any) -> Any:
+    """The versions that were sent, the newest first."""
+    sent = QuotationVersion.objects.filter(quotation=quotation).exclude(state=State.DRAFT)
+    return sent.select_related("sent_by").order_by("-version")
+
+
+@prepared
+def lines_of(one: Any, other: Any) -> Any:
+    """The lines of two versions, as printed."""
+    return QuotationLine.objects.filter(Q(version=one) | Q(version=other)).order_by("position")
+
+
+def find(request: MemberRequest, number: str) -> Quotation:
+    """The quotation of this number that was sent to the customer; Missing for a foreign one, a draft, and none alike."""
+    found: Quotation | None = of_number.first(customer=request.member.customer_id, number=number)
     if found is None:
         raise Missing(_("There is no quotation of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller
@@ -206,7 +229,7 @@ def open_offer(
     request: MemberRequest, quotation: Quotation, fields: Mapping[str, str], *, at: int | None = None
 ) -> Offer:
     """The offer of the current version, or of version `at`, with the choice that `fields` hold."""
-    versions = list(quotation.versions.exclude(state=State.DRAFT).select_related("sent_by").order_by("-version"))
+    versions: list[QuotationVersion] = versions_of(quotation=quotation.pk)
     current = quotation.current
     version = (
         current
@@ -217,8 +240,7 @@ def open_offer(
         raise Missing(_("There is no such version of this quotation."))
     version.quotation = quotation
     before = next((v for v in versions if v.version < version.version), None)
-    wanted = [version.pk, *([before.pk] if before else [])]
-    rows = list(QuotationLine.objects.filter(version__in=wanted).order_by("position"))
+    rows: list[QuotationLine] = lines_of(one=version.pk, other=(before or version).pk)
     for one in (version, before):
         if one is not None:
             own = [row for row in rows if row.version_id == one.pk]

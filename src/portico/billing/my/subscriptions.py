@@ -65,8 +65,13 @@ ITEM_COLUMNS = (
 
 def with_items(cut: QuerySet[Any, Any], *, day: date) -> list[dict[str, Any]]:
     """The subscriptions of a cut and sorted query, each with the `items` that run on `day`, in one query."""
+    return grouped(item_rows(cut, day=day))
+
+
+def item_rows(cut: QuerySet[Any, Any], *, day: Any) -> QuerySet[Subscription, dict[str, Any]]:
+    """A row for each item that runs on `day`, of the subscriptions of a cut and sorted query."""
     order = cut.query.order_by
-    rows = (
+    rows: QuerySet[Subscription, dict[str, Any]] = (
         Subscription.objects.filter(pk__in=cut.values("pk"))
         .annotate(
             running=FilteredRelation("items", condition=Q(items__ended_on=None) | Q(items__ended_on__gt=day)),
@@ -74,6 +79,11 @@ def with_items(cut: QuerySet[Any, Any], *, day: date) -> list[dict[str, Any]]:
         .order_by(*order, "running__id")
         .values(*COLUMNS, *(f"running__{name}" for name in ITEM_COLUMNS))
     )
+    return rows
+
+
+def grouped(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each subscription once, with its `items`."""
     found: dict[int, dict[str, Any]] = {}
     for row in rows:
         subscription = found.setdefault(row["id"], {name: row[name] for name in COLUMNS} | {"items": []})

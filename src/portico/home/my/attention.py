@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portico.accounts.models import Membership
 from portico.billing.models import Payment, QuotationVersion
 from portico.kit import formats
+from portico.kit.addresses import path_to
 
 MOST = 5
 EXPIRES_SOON_DAYS = 7
@@ -108,7 +108,7 @@ def _failed_payment(reader: Reader, row: Row) -> Attention:
 
 
 def _invoice(reader: Reader, row: Row, tone: str, icon: str, title: str, why: str) -> Attention:
-    url = reverse("my:invoices.detail", args=[row["number"]])
+    url = path_to("my:invoices.detail", row["number"])
     pays = reader.member.may_pay
     return Attention(
         tone=tone,
@@ -120,7 +120,7 @@ def _invoice(reader: Reader, row: Row, tone: str, icon: str, title: str, why: st
         currency=row["currency"],
         amount_label=_("Amount Due"),
         action=_("Pay now") if pays else _("See invoice"),
-        action_url=reverse("my:invoices.pay", args=[row["number"]]) if pays else url,
+        action_url=path_to("my:invoices.pay", row["number"]) if pays else url,
         primary=pays and tone == "danger",
     )
 
@@ -154,7 +154,7 @@ def _answered(reader: Reader, row: Row) -> Attention:
 
 
 def _quotation(reader: Reader, row: Row, tone: str, icon: str, title: str, why: str) -> Attention:
-    url = reverse("my:quotations.detail", args=[row["number"]])
+    url = path_to("my:quotations.detail", row["number"])
     return Attention(
         tone=tone,
         icon=icon,
@@ -170,7 +170,7 @@ def _quotation(reader: Reader, row: Row, tone: str, icon: str, title: str, why: 
 
 
 def _awaiting(reader: Reader, row: Row) -> Attention:
-    url = reverse("my:orders.detail", args=[row["number"]])
+    url = path_to("my:orders.detail", row["number"])
     pays = reader.member.may_pay
     title = row["title"] or row["number"]
     return Attention(
@@ -187,12 +187,12 @@ def _awaiting(reader: Reader, row: Row) -> Attention:
         currency=row["currency"],
         amount_label=_("to pay"),
         action=_("Pay now") if pays else _("See order"),
-        action_url=reverse("my:orders.pay", args=[row["number"]]) if pays else url,
+        action_url=path_to("my:orders.pay", row["number"]) if pays else url,
     )
 
 
 def _renewing(reader: Reader, row: Row) -> Attention:
-    url = reverse("my:subscriptions.detail", args=[row["name"]])
+    url = path_to("my:subscriptions.detail", row["name"])
     renewal = row["renewal"]
     return Attention(
         tone="accent",

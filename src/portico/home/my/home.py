@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce, TruncMonth
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -23,8 +22,10 @@ from portico.billing.my import subscriptions as subscription_pages
 from portico.billing.my.nav import nav_of
 from portico.home.my.attention import MOST, Reader, attention
 from portico.kit import formats
+from portico.kit.addresses import path_to
 from portico.kit.charts import Bars, bars
 from portico.kit.periods import add_months, today
+from portico.kit.prepared import prepared
 
 RECENT = 5
 SUBSCRIPTIONS = 4
@@ -34,7 +35,7 @@ MONTHS = 12
 @member()
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
-    """The start page, in eight queries whatever there is to show."""
+    """The start page, in nine queries whatever there is to show."""
     person, customer = request.member, request.member.customer
     now = timezone.now()
     day = today(now, customer.seller.zone)
@@ -47,13 +48,13 @@ def index(request: MemberRequest) -> HttpResponse:
         "greeting": greeting(now.astimezone(customer.seller.zone).hour) % {"name": request.user.get_short_name()},
         "today": day,
         "balances": nav_of(request).balances,
-        "to_decide": sums_to_decide(quotations),
+        "to_decide": sums_to_decide(customer=customer.pk, day=day),
         "next_renewal": min(renewing, key=lambda row: row["renews_on"], default=None),
         "attention": attention(
             Reader(person, language, day),
             invoices=invoices,
             quotations=quotations,
-            orders=orders_awaiting(person),
+            orders=orders_awaiting(customer=customer.pk),
             subscriptions=renewing,
         ),
         "recent": recent(invoices, quotations),
@@ -73,47 +74,43 @@ def greeting(hour: int) -> str:
 # What it reads, one query each -----------------------------------------------------------------------------------------
 
 
-def picked(rows: QuerySet[Any], cuts: Iterable[QuerySet[Any]], *columns: str) -> list[dict[str, Any]]:
-    """The rows that stand in any of `cuts` (sorted and sliced), once each, in one query that finds them by their key."""
-    first, *others = [rows.filter(pk__in=cut.values("pk")).values("id", *columns) for cut in cuts]
-    return list(first.union(*others))
+def picked(rows: QuerySet[Any], cuts: Iterable[QuerySet[Any]], *columns: str) -> QuerySet[Any, dict[str, Any]]:
+    """The rows whose keys any of `cuts` gives (sorted and sliced), once each, in one query."""
+    first, *others = [rows.filter(pk__in=cut).values("id", *columns) for cut in cuts]
+    return first.union(*others)
 
 
 def invoices_of(person: Membership, day: date) -> list[dict[str, Any]]:
     """The invoices that are overdue the longest, those whose last payment failed, and the newest papers."""
-    own = Invoice.objects.visible_to(person)
-    attempts = PaymentTarget.objects.filter(invoice=OuterRef("pk")).order_by("-payment__created_at")
-    failed = PaymentTarget.objects.filter(
-        payment__customer=person.customer_id, payment__state="failed", invoice__payment_state__in=Invoice.PAYABLE
-    ).order_by("-payment__created_at")
-    rows = picked(
-        Invoice.objects.annotate(last_attempt=Subquery(attempts.values("payment__state")[:1])),
-        [
-            own.of_status("overdue", day).order_by("due_on", "id")[:MOST],
-            own.filter(pk__in=failed.values("invoice")[:MOST]),
-            own.order_by("-id")[:RECENT],
-        ],
-        "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
-        "payment_state", "last_attempt",
-    )  # fmt: skip
+    rows: list[dict[str, Any]] = noted_invoices(customer=person.customer_id, day=day)
     for row in rows:
         invoice_pages.complete(row, day)
     return rows
 
 
-def quotations_of(person: Membership, day: date) -> list[dict[str, Any]]:
-    """The quotations that can be decided, and the newest ones, with whether they answer a request for changes."""
-    own = Quotation.objects.visible_to(person)
-    can_be_decided = own.filter(current__state__in=QuotationVersion.OPEN, current__valid_until__gte=day)
-    asked = QuotationVersion.objects.filter(
-        quotation=OuterRef("pk"), state=QuotationVersion.State.SUPERSEDED, changes_requested_at__isnull=False
-    )
-    rows = picked(
-        Quotation.objects.annotate(asked=Exists(asked)),
-        [can_be_decided, own.order_by("-current__sent_at", "-id")[:RECENT]],
-        "number", "asked", "current__version", "current__title", "current__state", "current__valid_until",
-        "current__currency", "current__total_minor", "current__sent_at",
+@prepared
+def noted_invoices(customer: Any, day: Any) -> Any:
+    """See `invoices_of`."""
+    own = Invoice.objects.visible_to_customer(customer)
+    attempts = PaymentTarget.objects.filter(invoice=OuterRef("pk")).order_by("-payment__created_at")
+    failed = PaymentTarget.objects.filter(
+        payment__customer=customer, payment__state="failed", invoice__payment_state__in=Invoice.PAYABLE
+    ).order_by("-payment__created_at")
+    return picked(
+        Invoice.objects.annotate(last_attempt=Subquery(attempts.values("payment__state")[:1])),
+        [
+            own.of_status("overdue", day).order_by("due_on", "id").values("pk")[:MOST],
+            failed.values("invoice")[:MOST],
+            own.order_by("-id").values("pk")[:RECENT],
+        ],
+        "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
+        "payment_state", "last_attempt",
     )  # fmt: skip
+
+
+def quotations_of(person: Membership, day: date) -> list[dict[str, Any]]:
+    """The quotations that expire next, and the newest ones: an answer to a request for changes is one of them."""
+    rows: list[dict[str, Any]] = noted_quotations(customer=person.customer_id, day=day)
     for row in rows:
         over = row["current__state"] in QuotationVersion.OPEN and row["current__valid_until"] < day
         row["status"] = "expired" if over else row["current__state"]
@@ -122,11 +119,52 @@ def quotations_of(person: Membership, day: date) -> list[dict[str, Any]]:
     return rows
 
 
-def orders_awaiting(person: Membership) -> list[dict[str, Any]]:
+@prepared
+def noted_quotations(customer: Any, day: Any) -> Any:
+    """See `quotations_of`."""
+    own = Quotation.objects.visible_to_customer(customer)
+    asked = QuotationVersion.objects.filter(
+        quotation=OuterRef("pk"), state=QuotationVersion.State.SUPERSEDED, changes_requested_at__isnull=False
+    )
+    can_be_decided = undecided(customer, day)
+    return picked(
+        Quotation.objects.annotate(asked=Exists(asked)),
+        [
+            can_be_decided.order_by("valid_until", "quotation_id").values("quotation")[:MOST],
+            can_be_decided.order_by("-id").values("quotation")[: 2 * MOST],
+            own.order_by("-current_id").values("pk")[:RECENT],
+        ],
+        "number", "asked", "current__version", "current__title", "current__state", "current__valid_until",
+        "current__currency", "current__total_minor", "current__sent_at",
+    )  # fmt: skip
+
+
+def undecided(customer: Any, day: Any) -> QuerySet[QuotationVersion]:
+    """The versions that can be decided; a quotation has at most one."""
+    return QuotationVersion.objects.filter(
+        quotation__customer=customer, state__in=QuotationVersion.OPEN, valid_until__gte=day
+    )
+
+
+@prepared
+def sums_to_decide(customer: Any, day: Any) -> Any:
+    """Per currency: what the quotations that can be decided come to, and how many they are."""
+    return (
+        undecided(customer, day)
+        .order_by()
+        .values("currency")
+        .annotate(minor=Sum("total_minor"), count=Count("pk"))
+        .order_by("currency")
+        .values_list("currency", "minor", "count")
+    )
+
+
+@prepared
+def orders_awaiting(customer: Any) -> Any:
     """The newest orders that await a payment, with what is left and how the last attempt ended."""
     attempts = PaymentTarget.objects.filter(request__order=OuterRef("pk")).order_by("-payment__created_at")
-    waiting = Order.objects.visible_to(person).filter(state=Order.State.AWAITING_PAYMENT)
-    return list(
+    waiting = Order.objects.visible_to_customer(customer).filter(state=Order.State.AWAITING_PAYMENT)
+    return (
         order_pages.with_left(waiting)
         .annotate(last_attempt=Subquery(attempts.values("payment__state")[:1]))
         .order_by("-id")
@@ -136,31 +174,27 @@ def orders_awaiting(person: Membership) -> list[dict[str, Any]]:
 
 def subscriptions_of(person: Membership, day: date) -> list[dict[str, Any]]:
     """The subscriptions that have not ended, the next to renew first, with what they hold."""
-    running = Subscription.objects.visible_to(person).exclude(state=Subscription.State.ENDED)
-    rows = subscription_pages.with_items(
-        running.order_by(F("period_end").asc(nulls_last=True), F("id").asc())[:SUBSCRIPTIONS], day=day
-    )
+    rows = subscription_pages.grouped(next_subscriptions(customer=person.customer_id, day=day))
     for row in rows:
         subscription_pages.complete(row, person.customer, day)
     return rows
 
 
+@prepared
+def next_subscriptions(customer: Any, day: Any) -> Any:
+    """See `subscriptions_of`; a row for each item."""
+    running = Subscription.objects.visible_to_customer(customer).exclude(state=Subscription.State.ENDED)
+    return subscription_pages.item_rows(
+        running.order_by(F("period_end").asc(nulls_last=True), F("id").asc())[:SUBSCRIPTIONS], day=day
+    )
+
+
 def spent(person: Membership, day: date, language: str) -> list[Bars]:
     """What was invoiced in each of the last twelve months, credit notes taken off; a chart for each currency."""
     months = [add_months(day.replace(day=1), -back) for back in range(MONTHS - 1, -1, -1)]
-    rows = (
-        Invoice.objects.visible_to(person)
-        .filter(issued_on__gte=months[0])
-        .order_by()
-        .values("currency", month=TruncMonth("issued_on"))
-        .annotate(
-            invoiced=Coalesce(Sum("total_minor", filter=~Q(kind=Invoice.Kind.CREDIT_NOTE)), 0),
-            credited=Coalesce(Sum("total_minor", filter=Q(kind=Invoice.Kind.CREDIT_NOTE)), 0),
-        )
-    )
-    sums: dict[str, dict[date, int]] = defaultdict(dict)
-    for row in rows:
-        sums[row["currency"]][row["month"]] = int(row["invoiced"] - row["credited"])
+    sums: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    for currency, kind, on, minor in invoiced_by_day(customer=person.customer_id, since=months[0]):
+        sums[currency][on.replace(day=1)] += -minor if kind == Invoice.Kind.CREDIT_NOTE else minor
     own = person.customer.currency
     return [
         bars(
@@ -179,17 +213,20 @@ def spent(person: Membership, day: date, language: str) -> list[Bars]:
     ]
 
 
+@prepared
+def invoiced_by_day(customer: Any, since: Any) -> Any:
+    """What was issued on each day: currency, kind, day, sum. Months are made of days here: SQLite has no dates."""
+    return (
+        Invoice.objects.visible_to_customer(customer)
+        .filter(issued_on__gte=since)
+        .order_by()
+        .values("currency", "kind", "issued_on")
+        .annotate(sum=Sum("total_minor"))
+        .values_list("currency", "kind", "issued_on", "sum")
+    )
+
+
 # What follows from it --------------------------------------------------------------------------------------------------
-
-
-def sums_to_decide(quotations: Iterable[dict[str, Any]]) -> list[tuple[str, int, int]]:
-    """Per currency: what the quotations that can be decided come to, and how many they are."""
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row in quotations:
-        if row["status"] in QuotationVersion.OPEN:
-            sums[row["current__currency"]][0] += row["current__total_minor"]
-            sums[row["current__currency"]][1] += 1
-    return [(currency, minor, count) for currency, (minor, count) in sorted(sums.items())]
 
 
 def recent(invoices: Sequence[dict[str, Any]], quotations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -199,9 +236,9 @@ def recent(invoices: Sequence[dict[str, Any]], quotations: Sequence[dict[str, An
             "label": _("Credit note") if row["kind"] == Invoice.Kind.CREDIT_NOTE else _("Invoice"),
             "kind": "invoice",
             "status": "credit_note" if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["status"],
-            "url": reverse(
+            "url": path_to(
                 "my:credit_notes.detail" if row["kind"] == Invoice.Kind.CREDIT_NOTE else "my:invoices.detail",
-                args=[row["number"]],
+                row["number"],
             ),
             "number": row["number"],
             "title": row["title"],
@@ -217,7 +254,7 @@ def recent(invoices: Sequence[dict[str, Any]], quotations: Sequence[dict[str, An
             "label": _("Quotation"),
             "kind": "quotation",
             "status": row["status"],
-            "url": reverse("my:quotations.detail", args=[row["number"]]),
+            "url": path_to("my:quotations.detail", row["number"]),
             "number": row["number"],
             "title": row["current__title"],
             "date": row["sent_on"],

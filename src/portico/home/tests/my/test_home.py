@@ -160,10 +160,10 @@ def test_the_day_ends_in_the_seller_s_zone(world: World, client_for: Browser, cl
     assert f"Quotation {number} expires" not in text_of(client_for(world.camille).get("/my/"))
 
 
-def test_the_page_costs_eight_statements_however_much_there_is(world: World, client_for: Browser) -> None:
+def test_the_page_costs_nine_statements_however_much_there_is(world: World, client_for: Browser) -> None:
     client = client_for(world.camille)
     few = queries_of(client, "/my/")
-    assert few <= 8
+    assert few <= 9
     for n in range(12):
         lines = [cast.line(world, "training", name=f"Session {k}") for k in range(3)]
         at = world.now - timedelta(days=n)
