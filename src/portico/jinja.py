@@ -67,7 +67,7 @@ def in_words(code: str, *, escapes: bool = True) -> "Ours":
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
-    env.extend(newstyle_gettext=True)  # {% trans %} too gives its values to gettext
+    env.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's: {% trans %} gives its values to gettext
     env.globals |= {
         "now": timezone.now,
         "in_language": in_language,
