@@ -71,7 +71,6 @@ def in_words(code: str, *, escapes: bool = True) -> "Ours":
     env.globals |= {
         "now": timezone.now,
         "in_language": in_language,
-        "status_of": status_of,
         "paragraphs": paragraphs,
         "language": lambda: code,
     }
