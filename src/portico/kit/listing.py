@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from portico.kit.errors import Invalid
-from portico.kit.pagination import Page, chosen_order, paginate
+from portico.kit.pagination import Page, chosen_order, in_order, paginate
 from portico.kit.prepared import Asked
 from portico.kit.text import one_line
 
@@ -37,6 +37,8 @@ class Listing:
     sort: str
     sorts: Mapping[str, Sort]
     size: str
+    whole: Callable[[], QuerySet[Any, Any]]
+    """All rows in the order of the list, to be read one by one."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -120,4 +122,8 @@ def listing(
         rows = (rows.queryset() if isinstance(rows, Asked) else rows).filter(search)
     sort, order = chosen_order(params, {name: sort.order for name, sort in sorts.items()}, next(iter(sorts)))
     page = paginate(rows, order, params, read=read)
-    return Listing(page, q, status, statuses, sort, sorts, params.get("size", ""))
+
+    def whole() -> QuerySet[Any, Any]:
+        return in_order(rows.queryset() if isinstance(rows, Asked) else rows, order)
+
+    return Listing(page, q, status, statuses, sort, sorts, params.get("size", ""), whole)

@@ -111,11 +111,15 @@ def cut(
     rows: QuerySet[Any, Any], order: Sequence[str], place: Sequence[object] | None, backwards: bool, limit: int
 ) -> QuerySet[Any, Any]:
     """`rows` in their order, from behind `place` on, at most `limit`."""
-    keys = [key_of(rows.model, rows, name) for name in order]
-    found = rows.order_by(*(key.ordering(backwards) for key in keys))
+    found = in_order(rows, order, backwards=backwards)
     if place is not None:
-        found = found.filter(seek(keys, place, backwards))
+        found = found.filter(seek([key_of(rows.model, rows, name) for name in order], place, backwards))
     return found[:limit]
+
+
+def in_order(rows: QuerySet[Any, Any], order: Sequence[str], *, backwards: bool = False) -> QuerySet[Any, Any]:
+    """`rows` sorted, the same on every database."""
+    return rows.order_by(*(key_of(rows.model, rows, name).ordering(backwards) for name in order))
 
 
 @dataclass(frozen=True)

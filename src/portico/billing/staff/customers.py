@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import BigIntegerField, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import path
 from django.utils import timezone
@@ -20,19 +20,28 @@ from portico.billing.models import Allocation, Invoice, Order, Payment, Quotatio
 from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
+from portico.kit.spreadsheet import amount, as_csv, column, is_asked
 
 SORTS = {
     "name": Sort(lazy("Name"), ["legal_name", "id"]),
     "owed": Sort(lazy("Open balance, highest first"), ["-open_minor", "-id"]),
     "newest": Sort(lazy("Newest first"), ["-id"]),
 }
+COLUMNS = (
+    column(lazy("Name"), "legal_name"),
+    column(lazy("City"), "city"),
+    column(lazy("Country"), "country"),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Open balance"), "open_minor"),
+    column(lazy("Open invoices"), "open_invoices"),
+)
 LATEST = 6
 """How many of each kind of paper a customer's page shows; the lists have them all."""
 
 
 @staff()
 @require_safe
-def index(request: StaffRequest) -> HttpResponse:
+def index(request: StaffRequest) -> HttpResponseBase:
     """All customers with what they owe, in their own currency."""
     q = search_words(request.GET)
     still_open = Invoice.objects.open().filter(customer=OuterRef("pk"), currency=OuterRef("currency"))
@@ -43,6 +52,8 @@ def index(request: StaffRequest) -> HttpResponse:
     rows = rows.annotate(open_minor=total("amount_due_minor", still_open), open_invoices=Subquery(counted.values("n")))
     fields = "id legal_name city country currency open_minor open_invoices".split()
     found = listing(rows.values(*fields), request.GET, q=q, status="", statuses={}, sorts=SORTS)
+    if is_asked(request.GET):
+        return as_csv(found, COLUMNS, "customers")
     return render(request, "billing/staff/customers/index.html", {"list": found})
 
 

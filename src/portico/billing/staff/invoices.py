@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, Sum
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -27,7 +27,9 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
+from portico.kit.spreadsheet import Column, amount, as_csv, column, decimal, is_asked
 from portico.kit.text import paragraphs
+from portico.statuses import status_of
 
 STATUSES = {
     "not_paid": lazy("Not paid"),
@@ -45,13 +47,29 @@ SORTS = {
     "amount_due": Sort(lazy("Amount Due, highest first"), ["-amount_due_minor", "-id"]),
     "customer": Sort(lazy("Customer"), ["customer__legal_name", "-id"]),
 }
+COLUMNS = (
+    column(lazy("Number"), "number"),
+    column(lazy("Title"), "title"),
+    column(lazy("Customer"), "customer__legal_name"),
+    column(lazy("Date"), "issued_on"),
+    column(lazy("Due date"), "due_on"),
+    Column(lazy("Status"), lambda row: status_of("invoice", row["status"])[2]),
+    column(lazy("Currency"), "currency"),
+    Column(
+        lazy("Total"),
+        lambda row: decimal(-row["total_minor"] if row["is_credit_note"] else row["total_minor"], row["currency"]),
+    ),
+    amount(lazy("Amount Due"), "amount_due_minor"),
+    column(lazy("Order"), "order__number"),
+    column(lazy("Refers to"), "refers_to__number"),
+)
 LATE = (Invoice.PaymentState.NOT_PAID, Invoice.PaymentState.PARTIALLY_PAID)
 """The payment states over which overdue wins."""
 
 
 @staff()
 @require_safe
-def index(request: StaffRequest) -> HttpResponse:
+def index(request: StaffRequest) -> HttpResponseBase:
     """All issued papers; the status stands just before Amount Due."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.seller.zone)
@@ -71,11 +89,17 @@ def index(request: StaffRequest) -> HttpResponse:
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
     )  # fmt: skip
-    for row in found.rows:
+
+    def complete(row: dict[str, Any]) -> None:
         row["is_credit_note"] = row["kind"] == Invoice.Kind.CREDIT_NOTE
         row["is_overdue"] = bool(row["due_on"] and row["due_on"] < day and row["payment_state"] in LATE)
         status_of_invoice = "overdue" if row["is_overdue"] else row["payment_state"]
         row["status"] = "credit_note" if row["is_credit_note"] else status_of_invoice
+
+    if is_asked(request.GET):
+        return as_csv(found, COLUMNS, "invoices", complete)
+    for row in found.rows:
+        complete(row)
     return render(request, "billing/staff/invoices/index.html", {"list": found, "today": day})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -25,6 +25,8 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_decimal
+from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.statuses import status_of
 
 STATUSES = {
     "awaiting_payment": lazy("Awaiting payment"),
@@ -37,11 +39,22 @@ SORTS = {
     "total": Sort(lazy("Total, highest first"), ["-total_minor", "-id"]),
     "customer": Sort(lazy("Customer"), ["customer__legal_name", "-id"]),
 }
+COLUMNS = (
+    column(lazy("Number"), "number"),
+    column(lazy("Title"), "title"),
+    column(lazy("Customer"), "customer__legal_name"),
+    column(lazy("Date"), "ordered_on"),
+    Column(lazy("Status"), lambda row: status_of("order", row["status"])[2]),
+    Column(lazy("Delivery"), lambda row: status_of("delivery", row["delivery"])[2]),
+    Column(lazy("Invoicing"), lambda row: status_of("invoicing", row["invoicing"])[2]),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Total"), "total_minor"),
+)
 
 
 @staff()
 @require_safe
-def index(request: StaffRequest) -> HttpResponse:
+def index(request: StaffRequest) -> HttpResponseBase:
     """All orders, with how far they are delivered and invoiced."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     rows = with_progress(Order.objects.filter(seller=request.seller))
@@ -62,10 +75,16 @@ def index(request: StaffRequest) -> HttpResponse:
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
     )  # fmt: skip
-    for row in found.rows:
+
+    def complete(row: dict[str, Any]) -> None:
         row["status"] = row["state"]
         row["delivery"] = progress(row["counted"], row["delivered_lines"], row["begun_lines"])
         row["invoicing"] = progress(row["counted"], row["invoiced_lines"], row["billed_lines"])
+
+    if is_asked(request.GET):
+        return as_csv(found, COLUMNS, "orders", complete)
+    for row in found.rows:
+        complete(row)
     return render(request, "billing/staff/orders/index.html", {"list": found})
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -27,7 +28,9 @@ from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_amount
 from portico.kit.periods import today
+from portico.kit.spreadsheet import Column, amount, as_csv, column, decimal, is_asked
 from portico.kit.text import one_line
+from portico.statuses import status_of
 
 STATUSES = {
     "review": lazy("To review"),
@@ -42,6 +45,18 @@ SORTS = {
     "amount": Sort(lazy("Amount, highest first"), ["-amount_minor", "-id"]),
     "customer": Sort(lazy("Customer"), ["customer__legal_name", "-id"]),
 }
+COLUMNS = (
+    column(lazy("Date"), "created_at"),
+    column(lazy("Customer"), "customer__legal_name"),
+    column(lazy("Payer"), "payer_name"),
+    column(lazy("Provider"), "provider"),
+    column(lazy("Reference"), "reference"),
+    Column(lazy("Status"), lambda row: status_of("payment", row["status"])[2]),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Amount"), "amount_minor"),
+    Column(lazy("Received"), lambda row: decimal(row["received_minor"], row["received_currency"] or row["currency"])),
+    column(lazy("To review"), "why"),
+)
 WHY = (
     gettext_noop("another amount or currency than was asked for"),
     gettext_noop("it arrived after the attempt had been given up"),
@@ -56,7 +71,7 @@ TO_REVIEW = Q(reviewed_at=None) & ~Q(review="") | Q(state=Payment.State.UNKNOWN)
 
 @staff()
 @require_safe
-def index(request: StaffRequest) -> HttpResponse:
+def index(request: StaffRequest) -> HttpResponseBase:
     """All payments; `?status=review` is the list that somebody must work through."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     rows = Payment.objects.filter(customer__seller=request.seller)
@@ -78,9 +93,15 @@ def index(request: StaffRequest) -> HttpResponse:
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
     )  # fmt: skip
-    for row in found.rows:
+
+    def complete(row: dict[str, Any]) -> None:
         row["status"] = row["state"]
         row["why"] = _(row["review"]) if row["review"] and row["reviewed_at"] is None else ""
+
+    if is_asked(request.GET):
+        return as_csv(found, COLUMNS, "payments", complete)
+    for row in found.rows:
+        complete(row)
     return render(request, "billing/staff/payments/index.html", {"list": found, "zone": request.seller.zone})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -42,7 +42,9 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
+from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
 from portico.kit.text import one_line
+from portico.statuses import status_of
 
 STATUSES = {
     "draft": lazy("Draft"),
@@ -59,6 +61,17 @@ SORTS = {
     "total": Sort(lazy("Total, highest first"), ["-current__total_minor", "-id"]),
     "customer": Sort(lazy("Customer"), ["customer__legal_name", "-id"]),
 }
+COLUMNS = (
+    column(lazy("Number"), "number"),
+    column(lazy("Version"), "current__version"),
+    column(lazy("Title"), "title"),
+    column(lazy("Customer"), "customer__legal_name"),
+    column(lazy("Salesperson"), "salesperson__name"),
+    Column(lazy("Status"), lambda row: status_of("quotation", row["status"])[2]),
+    column(lazy("Valid Until"), "current__valid_until"),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Total"), "total_minor"),
+)
 OPEN = QuotationVersion.OPEN
 
 
@@ -67,7 +80,7 @@ OPEN = QuotationVersion.OPEN
 
 @staff()
 @require_safe
-def index(request: StaffRequest) -> HttpResponse:
+def index(request: StaffRequest) -> HttpResponseBase:
     """All quotations, drafts too."""
     now = timezone.now()
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
@@ -94,13 +107,19 @@ def index(request: StaffRequest) -> HttpResponse:
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
     )  # fmt: skip
-    for row in found.rows:
+
+    def complete(row: dict[str, Any]) -> None:
         expired = row["current__state"] in OPEN and row["current__valid_until"] < day
         row["status"] = "expired" if expired else row["current__state"] or "draft"
         row["title"] = row["current__title"] or row["written_title"] or ""
         sent = row["current__state"] is not None
         row["total_minor"] = row["current__total_minor"] if sent else row["written_total_minor"] or 0
         row["currency"] = row["current__currency"] or row["customer__currency"]
+
+    if is_asked(request.GET):
+        return as_csv(found, COLUMNS, "quotations", complete)
+    for row in found.rows:
+        complete(row)
     return render(request, "billing/staff/quotations/index.html", {"list": found, "today": day})
 
 
