@@ -24,7 +24,7 @@ from typing import Any
 from bench.server import Load, Server, free_port, running
 from bench.table import Row, at_least, at_most, measured
 from portico.commands import CHECKOUT
-from portico.commands.postgres import throw_away_cluster
+from portico.commands.postgres import binaries, throw_away_cluster
 
 NAME = "pages"
 VISITOR, PASSWORD = "camille@fontaine.example", "portico-demo"  # the demo's, in a throw-away database
@@ -190,8 +190,10 @@ def filled(engine: str, *, invoices: int | None) -> Iterator[Site]:
             yield fill(f"sqlite://{directory}/portico.sqlite3", Path(directory), 0, invoices)
             return
         with throw_away_cluster() as url:
+            programs = binaries()
+            assert programs is not None
             host = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["host"][0]
-            subprocess.run(["createdb", "-h", host, "-U", "portico", "portico"], check=True)
+            subprocess.run([programs / "createdb", "-h", host, "-U", "portico", "portico"], check=True)
             pid = int((Path(host) / "data" / "postmaster.pid").read_text().splitlines()[0])
             yield fill(url, Path(directory), pid, invoices)
 
@@ -208,7 +210,7 @@ def fill(url: str, directory: Path, database: int, invoices: int | None) -> Site
         "PORTICO_LOG_LEVEL": "WARNING",
         "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'src'}",
     }
-    told = in_process(environment, "bench.workload", *([str(invoices)] if invoices else []))
+    told = in_process(environment, "bench.fill", *([str(invoices)] if invoices else []))
     quotation, invoice = told["quotation"], told["invoice"]
     pages = (
         Page("home", "/my/", 4, (56, 116, 13.3)),

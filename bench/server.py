@@ -96,8 +96,8 @@ class Server:
         assert found is not None, done.stdout
         return (
             float(word(done.stdout, r"Requests/sec:\s+([\d.]+)")),
-            milliseconds(word(done.stdout, r"50%\s+(\S+)")),
-            milliseconds(word(done.stdout, r"99%\s+(\S+)")),
+            milliseconds(word(done.stdout, r"\n\s+50%\s+(\S+)")),
+            milliseconds(word(done.stdout, r"\n\s+99%\s+(\S+)")),
             int(found[1]),
         )
 

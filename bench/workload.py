@@ -3,8 +3,6 @@
 Everything is made by the product's own actions, as in real life: numbered, frozen, chained, with its letters and events.
 """
 
-import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 
-import django
-from django.core.management import call_command
 from django.db import transaction
-from django.utils import timezone
 
 from portico import cast
 from portico.accounts.models import Customer, Membership, User
@@ -126,26 +121,5 @@ def _trade(world: cast.World) -> None:
         pay.book_transfer(
             customer=world.fontaine, invoices=together, amount_minor=sum(one.amount_due_minor for one in together),
             received_on=world.ago(20).date(), payer_name="Atelier Fontaine", by=world.omar, now=world.ago(20),
+            again=True,
         )  # fmt: skip
-
-
-def main(arguments: list[str]) -> None:
-    """Migrate and fill the database of the environment; the last line says what is in it, as JSON."""
-    django.setup()
-    call_command("migrate", interactive=False, verbosity=0)
-    issued = build(timezone.now(), invoices=int(arguments[0]) if arguments else INVOICES)
-    visitor = User.objects.get(email=VISITOR).current_membership
-    assert visitor is not None
-    own = visitor.customer
-    told = {
-        "rate": issued.rate,
-        "customer": own.pk,
-        "invoice": own.invoices.order_by("-id")[5].number,
-        "quotation": own.quotations.order_by("-id")[5].number,
-        "order": own.orders.order_by("-id")[5].number,
-    }
-    print(json.dumps(told))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -14,6 +14,7 @@ from pathlib import Path
 from portico.commands import CHECKOUT
 from portico.commands.markup import faults as markup_faults
 from portico.commands.markup import pages
+from portico.commands.messages import faults as message_faults
 
 TOOLS = Path(sys.executable).parent
 DJANGO = [sys.executable, "-m", "django"]
@@ -57,6 +58,7 @@ def steps() -> list[Step]:
         Step("lint (ruff)", [tool["ruff"], "check", "--quiet"]),
         Step("format (ruff)", [tool["ruff"], "format", "--check", "--quiet", "--diff"]),
         Step("templates: nothing inline", None, markup_faults),
+        Step("translations: all there, none broken", None, message_faults),
         Step("the command's shell script", ["sh", "-n", "portico"]),
     ]
 
