@@ -108,7 +108,15 @@ class NumberSeries(models.Model):
 
         Run in a transaction.
         """
-        counter, _made = cls.objects.select_for_update().get_or_create(seller=seller, series=series, year=year)
+        latest = cls.objects.select_for_update().filter(seller=seller, series=series).order_by("-year").first()
+        if latest is not None and latest.year > year:
+            return False
+        counter, _made = cls.objects.select_for_update().get_or_create(
+            seller=seller,
+            series=series,
+            year=year,
+            defaults={"last_hash": latest.last_hash if latest else GENESIS},  # the chain runs on over years
+        )
         if counter.last_issued_on is not None or counter.last_number >= counter.first_number:
             return False
         counter.first_number, counter.last_number = first, first - 1

@@ -97,3 +97,16 @@ def test_the_chain_runs_on_over_new_year() -> None:
     counter.last_hash = "ab" * 32
     counter.save()
     assert NumberSeries.take(seller, "INV", date(2027, 1, 1)).previous_hash == "ab" * 32
+
+
+@pytest.mark.django_db
+def test_a_year_that_begins_at_another_number_still_chains_to_the_year_before() -> None:
+    seller = a_seller()
+    counter = NumberSeries.locked(seller, "INV", date(2026, 12, 31))
+    counter.next(date(2026, 12, 31))
+    counter.last_hash = "ab" * 32
+    counter.save()
+    assert NumberSeries.begin_at(seller, "INV", 2027, 501)
+    taken = NumberSeries.take(seller, "INV", date(2027, 1, 1))
+    assert (taken.number, taken.previous_hash) == ("INV-2027-00501", "ab" * 32)
+    assert not NumberSeries.begin_at(seller, "INV", 2026, 900), "a year that is over is not begun anew"
