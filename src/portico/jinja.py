@@ -53,9 +53,14 @@ def language() -> str:
     return active if active in KNOWN else "en"
 
 
-@lru_cache
 def in_words(code: str, *, escapes: bool = True) -> "Ours":
     """The environment of one language; without `escapes` for plain text."""
+    return environment(code, escapes, settings.ROOT_URLCONF)
+
+
+@lru_cache
+def environment(code: str, escapes: bool, urls: str) -> "Ours":
+    """Made once; the addresses of `urls` are compiled into its templates."""
     places: Any = next(engine["DIRS"] for engine in settings.TEMPLATES if engine["BACKEND"] == "portico.jinja.Backend")
     env = Ours(
         loader=FileSystemLoader(places),

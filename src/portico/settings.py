@@ -166,7 +166,7 @@ def database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "portico.kit.sqlite",
             "NAME": "/" + unquote(parts.path).lstrip("/"),
             "CONN_MAX_AGE": None,
             "OPTIONS": {

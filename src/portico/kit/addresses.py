@@ -22,12 +22,12 @@ def path_to(name: str, *args: Any, **kwargs: Any) -> str:
     """
     if kwargs or not all(type(arg) in STAND_INS and PLAIN.fullmatch(str(arg)) for arg in args):
         return reverse(name, args=args, kwargs=kwargs or None)
-    return pattern(name, tuple(type(arg) for arg in args)).format(*map(str, args))
+    return pattern(settings.ROOT_URLCONF, name, tuple(type(arg) for arg in args)).format(*map(str, args))
 
 
 @lru_cache(maxsize=1024)
-def pattern(name: str, kinds: tuple[type, ...]) -> str:
-    """The path of a view with `{}` for each of its arguments."""
+def pattern(urls: str, name: str, kinds: tuple[type, ...]) -> str:
+    """The path of a view of `urls` with `{}` for each of its arguments."""
     stand_ins = [STAND_INS[kind].format(place) for place, kind in enumerate(kinds)]
     path = reverse(name, args=[kind(word) for kind, word in zip(kinds, stand_ins, strict=True)])
     for stand_in in stand_ins:

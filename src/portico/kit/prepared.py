@@ -59,7 +59,7 @@ class Plan:
     sql: str
     parameters: tuple[Any, ...]
     converters: list[tuple[int, Converter]]
-    shape: Callable[[list[Any]], Any]
+    shape: Callable[[Sequence[Any]], Any]
 
 
 class Prepared(Generic[Row]):
@@ -89,6 +89,8 @@ class Prepared(Generic[Row]):
             cursor.execute(plan.sql, parameters)
             rows: Sequence[Sequence[Any]] = cursor.fetchall()
         shape, converters = plan.shape, plan.converters
+        if not converters:
+            return [shape(row) for row in rows]
         found = []
         for row in rows:
             values = list(row)
@@ -138,14 +140,14 @@ def value_of(value: Any) -> Any:
     return connection.ops.adapt_datefield_value(value) if isinstance(value, date) else value
 
 
-def shape_of(query: "QuerySet[Any, Any]", compiler: SQLCompiler) -> Callable[[list[Any]], Any]:
+def shape_of(query: "QuerySet[Any, Any]", compiler: SQLCompiler) -> Callable[[Sequence[Any]], Any]:
     """How one converted row becomes an instance, a dict or a tuple."""
     kind = query._iterable_class
     if issubclass(kind, ValuesListIterable):
         return tuple
     if issubclass(kind, ValuesIterable):
         names = list(query.query.selected or ())
-        return lambda values: dict(zip(names, values, strict=True))
+        return lambda values: dict(zip(names, values, strict=False))
     if kind is not ModelIterable:
         raise ValueError("a prepared query gives instances, values() or values_list()")
     info, select, annotations = compiler.klass_info, compiler.select, compiler.annotation_col_map
@@ -157,7 +159,7 @@ def shape_of(query: "QuerySet[Any, Any]", compiler: SQLCompiler) -> Callable[[li
     related = get_related_populators(info, select, query.db)  # type: ignore[call-arg]  # the stubs are of a later Django
     alias = query.db
 
-    def instance(values: list[Any]) -> Any:
+    def instance(values: Sequence[Any]) -> Any:
         made = model.from_db(alias, names, values[begin:end])
         for populator in related:
             populator.populate(values, made)

@@ -1,0 +1,1 @@
+"""Django's SQLite backend, quicker where a page feels it."""
