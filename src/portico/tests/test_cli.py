@@ -115,6 +115,7 @@ def test_the_demo_starts_answers_remembers_and_stops(tmp_path: Path) -> None:
 
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
         assert process.wait(20) == 0
+    port = free_port()  # the first one may be somebody's by now
     begun = time.monotonic()
     with demo(tmp_path / "demo", port) as (process, said):
         assert time.monotonic() - begun < 10

@@ -154,7 +154,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "label_of": paying.label_of,
         "settled_minor": sum(allocation.amount_minor for allocation in settled),
         "credit_notes": credit_notes_of(invoice=invoice.pk),
-        "attempts": paying.attempts([invoice.pk], []),
+        "attempts": paying.attempts(invoice),
         "zone": invoice.seller.zone,
     }
     return render(request, "billing/my/invoices/detail.html", context)

@@ -25,9 +25,9 @@ from portico.billing.my import paying
 from portico.billing.my.lists import matching
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
-from portico.kit.listing import Sort, chosen_status, listing, plain, search_words
+from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
-from portico.kit.prepared import Asked
+from portico.kit.prepared import Asked, prepared
 
 STATUSES = {
     "awaiting_payment": lazy("Awaiting payment"),
@@ -115,46 +115,66 @@ def payment_word(state: str, left_minor: int, invoicing: str) -> str:
 # The order -------------------------------------------------------------------------------------------------------------
 
 
-def find(request: MemberRequest, number: str) -> Any:
-    """The order of this number, with `left_minor` and `paid_minor`; Missing for a foreign one and for none alike."""
+@prepared
+def of_number(customer: Any, number: Any) -> Any:
+    """The order of this number, with `left_minor` and `paid_minor`."""
     arrived = Allocation.objects.filter(payment__isnull=False).order_by()
     on_invoices = arrived.filter(invoice__order=OuterRef("pk")).values("invoice__order")
     on_requests = arrived.filter(request__order=OuterRef("pk"), invoice=None).values("request__order")
-    found = (
-        with_left(Order.objects.visible_to(request.member))
+    return (
+        with_left(Order.objects.visible_to_customer(customer))
         .annotate(
             paid_minor=Coalesce(Subquery(on_invoices.annotate(n=Sum("amount_minor")).values("n")), 0)
             + Coalesce(Subquery(on_requests.annotate(n=Sum("amount_minor")).values("n")), 0)
         )
         .select_related("version__quotation", "subscription__database")
         .filter(number=number)
-        .first()
     )
+
+
+def find(request: MemberRequest, number: str) -> Any:
+    """The order of this number, with `left_minor` and `paid_minor`; Missing for a foreign one and for none alike."""
+    found = of_number.first(customer=request.member.customer_id, number=number)
     if found is None:
         raise Missing(_("There is no order of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller
     return found
 
 
-def request_of(order: Order) -> Any:
-    """The order's payment request that counts, the open one first, with `paid_minor`; None without one."""
+@prepared
+def requests_of(order: Any) -> Any:
+    """The payment requests of an order that were not cancelled, the open one first, with `paid_minor`."""
     return (
-        order.payment_requests.exclude(state=PaymentRequest.State.CANCELLED)
+        PaymentRequest.objects.filter(order=order)
+        .exclude(state=PaymentRequest.State.CANCELLED)
         .annotate(paid_minor=Coalesce(Sum("allocations__amount_minor"), 0))
         .order_by("state", "-id")
-        .first()
     )
 
 
-def papers_of(order: Order, today: date) -> list[dict[str, Any]]:
-    """The invoices and credit notes of an order, oldest first, with their statuses."""
-    rows = plain(
+def request_of(order: Order) -> Any:
+    """The order's payment request that counts, the open one first, with `paid_minor`; None without one."""
+    found = requests_of.first(order=order.pk)
+    if found is not None:
+        found.order = order
+    return found
+
+
+@prepared
+def issued_for(order: Any) -> Any:
+    """The invoices and credit notes of an order, oldest first."""
+    return (
         Invoice.objects.filter(order=order, state=Invoice.State.ISSUED)
         .order_by("id")
         .values(
             "id", "number", "kind", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor", "payment_state"
         )
     )  # fmt: skip
+
+
+def papers_of(order: Order, today: date) -> list[dict[str, Any]]:
+    """The invoices and credit notes of an order, oldest first, with their statuses."""
+    rows: list[dict[str, Any]] = issued_for(order=order.pk)
     for row in rows:
         row["is_credit_note"] = row["kind"] == Invoice.Kind.CREDIT_NOTE
         row["is_overdue"] = overdue(row["payment_state"], row["due_on"], today)
@@ -184,7 +204,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "invoiced_minor": invoiced,
         "to_invoice_minor": 0 if order.state == Order.State.CANCELLED else max(order.total_minor - invoiced, 0),
         "overdue_count": sum(1 for paper in papers if paper["is_overdue"]),
-        "attempts": paying.attempts([paper["id"] for paper in papers], [asked.pk] if asked else []),
+        "attempts": paying.attempts(order),
         "zone": order.seller.zone,
         **statuses(order.state, progress_of(lines)),
     }

@@ -116,20 +116,22 @@ def label_of(provider: str) -> str:
 
 
 @prepared
-def attempts_of(invoice: Any) -> Any:
+def attempts_of_invoice(invoice: Any) -> Any:
     """The latest attempts to pay one invoice, newest first."""
     return Payment.objects.filter(targets__invoice=invoice).order_by("-created_at")[: SHORT * 2]
 
 
-def attempts(invoices: Sequence[int], requests: Sequence[int]) -> list[Payment]:
-    """The latest attempts to pay these invoices and payment requests (ids), newest first. One query."""
-    if len(invoices) == 1 and not requests:
-        found = attempts_of(invoice=invoices[0])
-    else:
-        asked = Q(targets__invoice__in=invoices) | Q(targets__request__in=requests)
-        found = list(Payment.objects.filter(asked).order_by("-created_at")[: SHORT * 2])
-    seen: dict[Any, Payment] = {payment.pk: payment for payment in found}
-    return list(seen.values())[:SHORT]
+@prepared
+def attempts_of_order(order: Any) -> Any:
+    """The latest attempts to pay anything of an order, newest first."""
+    asked = Q(targets__invoice__order=order) | Q(targets__request__order=order)
+    return Payment.objects.filter(asked).order_by("-created_at")[: SHORT * 2]
+
+
+def attempts(paper: Invoice | Order) -> list[Payment]:
+    """The latest attempts to pay an invoice, or the invoices and payment requests of an order, each once. One query."""
+    found = attempts_of_invoice(invoice=paper.pk) if isinstance(paper, Invoice) else attempts_of_order(order=paper.pk)
+    return list({payment.pk: payment for payment in found}.values())[:SHORT]
 
 
 def same_currency(invoices: Sequence[Invoice]) -> str:
