@@ -11,6 +11,7 @@ def main(arguments: list[str]) -> None:
     """Migrate an empty database and put the workload into it."""
     django.setup()
     from django.core.management import call_command
+    from django.db import connection
     from django.utils import timezone
 
     from portico.accounts.models import User
@@ -18,6 +19,9 @@ def main(arguments: list[str]) -> None:
     workload = import_module("bench.workload")
     call_command("migrate", interactive=False, verbosity=0)
     issued = workload.build(timezone.now(), invoices=int(arguments[0]) if arguments else workload.INVOICES)
+    if connection.vendor == "postgresql":  # what autovacuum does by itself where it is not switched off
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
     visitor = User.objects.get(email=workload.VISITOR).current_membership
     assert visitor is not None
     own = visitor.customer
