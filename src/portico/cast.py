@@ -18,7 +18,8 @@ from django.utils import timezone
 from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.actions import decide, draft, pay, send
 from portico.billing.actions import order as orders
-from portico.billing.actions.credit import credit_invoice, dispute_invoice
+from portico.billing.actions.credit import credit_invoice
+from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription, VatRate
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout

@@ -107,6 +107,17 @@ def sellers(seller: Seller, salesperson: User | None, event: str, *, but: User |
     return readers((user for user in found if but is None or user.pk != but.pk), event, why="sells")
 
 
+def bookkeepers(seller: Seller, salesperson: User | None, event: str) -> list[Reader]:
+    """Who looks after money that is in question: finance, else the administrators, and the salesperson of the sale."""
+    rows = User.objects.filter(staff_of=seller, is_active=True)
+    found = list(rows.filter(staff_role=User.StaffRole.FINANCE).order_by("pk")) or list(
+        rows.filter(staff_role=User.StaffRole.ADMIN).order_by("pk")
+    )
+    if salesperson is not None and salesperson.is_active and salesperson.is_staff and salesperson not in found:
+        found.append(salesperson)
+    return readers(found, event, why="sells")
+
+
 def readers(users: Iterable[User], event: str, *, why: str) -> list[Reader]:
     """These people as readers, without those who do not want it."""
     people = list(users)

@@ -103,6 +103,11 @@ SENTENCES: dict[str, Sentence] = {
         "circle-check",
         lazy("The dispute about invoice %(number)s is solved."),
     ),
+    "invoice.credit_used": Sentence(
+        lazy("%(who)s used %(amount)s of credit note %(number)s for this invoice."),
+        "circle-check",
+        lazy("%(amount)s of credit note %(number)s was used for this invoice."),
+    ),
     "credit_note.issued": Sentence(
         lazy("%(who)s issued credit note %(number)s: %(total)s."),
         "undo-2",

@@ -12,7 +12,16 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, User
-from portico.billing.models import ChangeRequest, ChangeWish, Invoice, Order, Payment, Quotation, QuotationVersion
+from portico.billing.models import (
+    ChangeRequest,
+    ChangeWish,
+    Dispute,
+    Invoice,
+    Order,
+    Payment,
+    Quotation,
+    QuotationVersion,
+)
 from portico.conversation.models import Attachment, Document, Message
 from portico.conversation.sentences import SENTENCES, Sentence, read_out
 from portico.kit import formats
@@ -82,9 +91,9 @@ def timeline(document: Document, *, staff: bool, seller_name: str, everything: b
     said = list(messages_on(document, staff=staff)[: limit + 1])
     payments = payments_for(document)
     happened = list(events_of(document, payments, staff=staff)[: limit + 1])
-    requests = requests_of(happened)
+    requests, disputes = requests_of(happened), disputes_of(happened)
     entries = [
-        of_event(event, document, payments.get(event.object_id, {}), requests, seller_name)
+        of_event(event, document, payments.get(event.object_id, {}), requests, disputes, seller_name)
         for event in reversed(happened[:limit])
     ]
     entries += [of_message(message, seller_name) for message in reversed(said[:limit])]
@@ -177,7 +186,12 @@ def payments_for(document: Document) -> dict[str, dict[str, Any]]:
 
 
 def of_event(
-    event: Event, document: Document, about: dict[str, Any], requests: dict[int, "Asked"], seller_name: str
+    event: Event,
+    document: Document,
+    about: dict[str, Any],
+    requests: dict[int, "Asked"],
+    disputes: dict[int, tuple[str, str]],
+    seller_name: str,
 ) -> Entry:
     """An event as an entry with its sentence; `about` is what is known of its thing beside the event's own data."""
     language = translation.get_language() or "en"
@@ -198,7 +212,7 @@ def of_event(
         sentence=read_out(event.name, about | event.data, who=who, money=money),
         icon=SENTENCES.get(event.name, Sentence("")).icon,
         internal=not event.visible,
-        body=asked.message or comment_of(event, document),
+        body=asked.message or disputed(event, disputes) or comment_of(event, document),
         wishes=asked.wishes,
     )
 
@@ -246,6 +260,25 @@ def requests_of(events: Iterable[Event]) -> dict[int, Asked]:
             wishes.append(Wish(row["wishes__line__name"], text))
         found[row["pk"]] = Asked(before.message, wishes)
     return found
+
+
+def disputes_of(events: Iterable[Event]) -> dict[int, tuple[str, str]]:
+    """What was objected and what was answered, of the disputes that the events speak of, in one statement at most."""
+    wanted = {event.data.get("dispute") or event.data.get("solved") for event in events} - {None}
+    if not wanted:
+        return {}
+    rows = Dispute.objects.filter(pk__in=wanted).values_list("pk", "reason", "message", "answer")
+    found = {}
+    for key, reason, message, answer in rows:
+        words = "" if reason == Dispute.Reason.OTHER and message else str(Dispute.Reason(reason).label)
+        found[key] = ("\n".join(part for part in (words, message) if part), answer)
+    return found
+
+
+def disputed(event: Event, disputes: dict[int, tuple[str, str]]) -> str:
+    """The words of an objection, or of its answer."""
+    objection, answer = disputes.get(event.data.get("dispute") or event.data.get("solved") or 0, ("", ""))
+    return objection if event.data.get("dispute") else answer
 
 
 def wish_text(wish: str, quantity: Decimal | None, unit: str, comment: str) -> str:

@@ -19,7 +19,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
-from portico.billing.models import Acceptance, ChangeRequest, ChangeWish, Invoice, QuotationVersion, QuotationView
+from portico.billing.models import (
+    Acceptance,
+    ChangeRequest,
+    ChangeWish,
+    Dispute,
+    Invoice,
+    QuotationVersion,
+    QuotationView,
+)
 from portico.conversation.models import Attachment, Message
 from portico.kit.files import StoredFile, path_of
 from portico.kit.models import Letter
@@ -75,6 +83,8 @@ def words(user: User) -> int:
     count += drop_files(files)
     count += ChangeWish.objects.filter(request__by=user).exclude(comment="").update(comment="")
     count += ChangeRequest.objects.filter(by=user).exclude(message="").update(message="")
+    count += Dispute.objects.filter(by=user).exclude(message="").update(message="")
+    count += Dispute.objects.filter(solved_by=user).exclude(answer="").update(answer="")
     rejected = QuotationVersion.objects.filter(rejected_by=user).exclude(rejected_comment="")
     return count + rejected.update(rejected_comment="")
 
@@ -183,6 +193,6 @@ def forget_pages() -> None:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return
-        models = (User, Letter, Message, ChangeRequest, ChangeWish, QuotationVersion, QuotationView, Session)
+        models = (User, Letter, Message, ChangeRequest, ChangeWish, Dispute, QuotationVersion, QuotationView, Session)
         for table in [connection.ops.quote_name(model._meta.db_table) for model in models]:
             cursor.execute(f"VACUUM {table}")

@@ -1,21 +1,19 @@
-"""Credit notes: all of an invoice or some of its quantities are given back; and disputes. Inside the caller's transaction."""
+"""Credit notes: all of an invoice or some of its quantities are given back. Inside the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Event, User
+from portico.accounts.models import User
 from portico.billing import pricing
 from portico.billing.actions.bill import is_deducted
 from portico.billing.actions.issue import COUNTED, Groups, Paper, Totalled, bases_of, issue_paper, plain, row_of
-from portico.billing.actions.settle import allocate_credit_note, derive_payment_state
+from portico.billing.actions.settle import allocate_credit_note
 from portico.billing.models import Invoice, InvoiceLine
 from portico.billing.models.line import Line
-from portico.kit.db import claim
 from portico.kit.errors import Conflict, Invalid
 
 
@@ -130,13 +128,3 @@ def _give_back(rows: Sequence[InvoiceLine]) -> None:
             quantity = -row.quantity if row.kind == Line.Kind.LINE else Decimal(0)
             row.order_line.refresh_from_db()
             row.order_line.invoice(quantity, -row.net_minor)
-
-
-def dispute_invoice(*, invoice: Invoice, by: User, now: datetime) -> None:
-    """Mark an issued invoice as disputed: no reminders until it is solved. Opens a transaction."""
-    with transaction.atomic():
-        if not claim(Invoice.objects.filter(pk=invoice.pk, disputed_at=None).open(), disputed_at=now):
-            raise Conflict(_("This invoice is settled or disputed already. Nothing was changed."))
-        invoice.refresh_from_db()
-        Event.record("invoice.disputed", invoice, now=now, by=by, customer=invoice.customer, number=invoice.number)
-        derive_payment_state(invoice, now=now)

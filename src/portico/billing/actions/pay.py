@@ -24,10 +24,11 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Event, Membership, Seller
+from portico.accounts.models import Customer, Event, Membership, Seller, User
 from portico.billing import providers
 from portico.billing.actions import settle
 from portico.billing.actions.receive import (
+    FINANCE,
     allocate_credit,
     apply_report,
     book_transfer,
@@ -39,7 +40,7 @@ from portico.billing.actions.receive import (
     review_payment,
     settle_payment,
 )
-from portico.billing.models import Invoice, Order, Payment, PaymentRequest, PaymentTarget
+from portico.billing.models import Invoice, Order, Payment, PaymentLookup, PaymentRequest, PaymentTarget
 from portico.billing.providers.base import (
     Attempt,
     Declined,
@@ -60,6 +61,7 @@ __all__ = [
     "allocate_credit",
     "apply_report",
     "book_transfer",
+    "can_be_asked",
     "cancel_payment",
     "complete_request",
     "due_of_invoices",
@@ -68,6 +70,7 @@ __all__ = [
     "fail_payment",
     "give_up_payment",
     "instructions_for",
+    "look_up_now",
     "lookup_payment",
     "offered_for",
     "payment_processing",
@@ -427,6 +430,7 @@ def give_up_payment(*, payment: Payment, by: Membership, now: datetime) -> Payme
 def expire_payment(*, payment: Payment, now: datetime) -> Payment:
     """End an abandoned attempt at its provider, and do what follows from its answer; without one, look it up later."""
     report = _ask(payment, "expire", now=now)
+    _note(payment, report, now=now)
     if report is None:
         _later(payment, now=now)
         return payment
@@ -436,20 +440,44 @@ def expire_payment(*, payment: Payment, now: datetime) -> Payment:
     return payment
 
 
-def lookup_payment(*, payment: Payment, now: datetime) -> Payment:
+def look_up_now(*, payment: Payment, by: User, now: datetime) -> Payment:
+    """Finance asks the provider at once what has become of an attempt, and what follows is done.
+
+    Raises Forbidden without the finance role, Conflict when it is known already or there is nobody to ask.
+    """
+    if by.staff_role not in FINANCE:
+        raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
+    if not can_be_asked(payment):
+        raise Conflict(_("What became of this payment is known, or only the bank can tell. Nothing was asked."))
+    return lookup_payment(payment=payment, by=by, now=now)
+
+
+def can_be_asked(payment: Payment) -> bool:
+    """Whether the attempt is undecided and its provider can tell what has become of it."""
+    provider = providers.find(payment.provider)
+    return payment.state in Payment.UNDECIDED and provider is not None and not provider.by_transfer
+
+
+def lookup_payment(*, payment: Payment, now: datetime, by: User | None = None) -> Payment:
     """Ask the provider what has become of an undecided attempt, and do what follows; the janitor, and a payer's return.
 
-    No answer makes it unknown; the next look-up comes at growing intervals. Never raises for what a provider does.
+    What it says is kept in the attempt's history, with `by` when somebody of the seller asked. No answer makes it
+    unknown; the next look-up comes at growing intervals. Never raises for what a provider does.
     """
-    provider = providers.find(payment.provider)
-    if payment.state not in Payment.UNDECIDED or provider is None or provider.by_transfer:
+    if not can_be_asked(payment):
         return payment
     report = _ask(payment, "fetch", now=now)
+    _note(payment, report, by=by, now=now)
     if report is not None:
         payment = _apply(payment, report, now=now)
     if payment.state in Payment.UNDECIDED:
         _later(payment, now=now)
     return payment
+
+
+def _note(payment: Payment, report: Report | None, *, by: User | None = None, now: datetime) -> None:
+    """Keep what the provider said."""
+    PaymentLookup.objects.create(payment=payment, at=now, said=report.said if report else "", by=by)
 
 
 def _later(payment: Payment, *, now: datetime) -> None:

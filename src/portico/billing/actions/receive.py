@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Event, User
 from portico.billing import letters
 from portico.billing.actions import bill, settle
 from portico.billing.actions.order import confirm_order
-from portico.billing.models import Invoice, Order, Payment, PaymentRequest, PaymentTarget
+from portico.billing.models import Allocation, Invoice, Order, Payment, PaymentRequest, PaymentTarget
 from portico.billing.providers.base import Report, Said
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.money import exponent, within_limits
@@ -163,7 +164,11 @@ def confirm_when_paid(order: Order | None, *, now: datetime) -> str:
         return ""
     papers = order.invoices.filter(state=Invoice.State.ISSUED).exclude(kind=Invoice.Kind.CREDIT_NOTE)
     states = list(papers.values_list("payment_state", "amount_due_minor"))
-    if any(due for _state, due in states) or not any(state == Invoice.PaymentState.PAID for state, _due in states):
+    if any(due for _state, due in states):
+        return ""
+    used = Allocation.objects.filter(invoice__in=papers, credit_note__isnull=False)
+    settled_by_credit = used.exclude(credit_note__refers_to=F("invoice"))  # another paper's: it is as good as money
+    if not any(state == Invoice.PaymentState.PAID for state, _due in states) and not settled_by_credit.exists():
         return ""
     try:
         with transaction.atomic():

@@ -4,7 +4,13 @@ Each writes ids to the outbox in the caller's transaction; what its `draw_…` r
 Actions name them through this package: `letters.quotation_sent(version, now=now)`.
 """
 
-from portico.billing.letters.invoices import credit_notes_issued, invoice_overdue, invoices_issued
+from portico.billing.letters.invoices import (
+    credit_notes_issued,
+    invoice_disputed,
+    invoice_overdue,
+    invoice_solved,
+    invoices_issued,
+)
 from portico.billing.letters.payments import payment_failed, payment_received, payment_request
 from portico.billing.letters.quotations import (
     changes_requested,
@@ -20,7 +26,9 @@ from portico.billing.letters.subscriptions import renewal_ahead
 __all__ = [
     "changes_requested",
     "credit_notes_issued",
+    "invoice_disputed",
     "invoice_overdue",
+    "invoice_solved",
     "invoices_issued",
     "new_version",
     "payment_failed",

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from portico.accounts.letters import drawn, payers
+from portico.accounts.letters import bookkeepers, drawn, payers
 from portico.billing.documents.issued import issued_pdf
-from portico.billing.models import Invoice
+from portico.billing.models import Dispute, Invoice
 from portico.kit.models import Letter
-from portico.kit.outbox import Attachment, Drawn, News, kind, post_all
+from portico.kit.outbox import STAFF, Attachment, Drawn, News, Reader, kind, post, post_all
 from portico.kit.periods import today
 
 
@@ -28,6 +29,34 @@ def credit_notes_issued(credit_notes: Sequence[Invoice], *, now: datetime) -> No
 def invoice_overdue(invoice: Invoice, *, days: int, now: datetime) -> int:
     """An invoice is `days` late; once for each number of days. Returns how many readers there are."""
     return _post("invoice_overdue", [invoice], days=days, now=now)
+
+
+def invoice_disputed(dispute: Dispute, *, now: datetime) -> None:
+    """The customer says what is wrong with an invoice: finance and the salesperson hear it."""
+    invoice = dispute.invoice
+    version = invoice.order.version if invoice.order else None
+    seller = version.quotation.salesperson if version else None
+    _post_dispute("invoice_disputed", dispute, bookkeepers(invoice.seller, seller, "invoice_disputed"), now=now)
+
+
+def invoice_solved(dispute: Dispute, *, now: datetime) -> None:
+    """The answer to a disputed invoice."""
+    customer = dispute.invoice.customer_id
+    _post_dispute("invoice_solved", dispute, payers({customer}, "invoice_solved")[customer], now=now)
+
+
+def _post_dispute(event: str, dispute: Dispute, readers: Sequence[Reader], *, now: datetime) -> None:
+    invoice = dispute.invoice
+    post(
+        event,
+        readers,
+        about=f"invoice:{invoice.pk}",
+        data={"dispute": dispute.pk},
+        seller=invoice.seller_id,
+        customer=invoice.customer_id,
+        again=str(dispute.pk),
+        now=now,
+    )
 
 
 def _post(event: str, invoices: Sequence[Invoice], *, days: int = 0, now: datetime) -> int:
@@ -67,6 +96,49 @@ def draw_invoice_overdue(letter: Letter) -> Drawn | None:
         return None
     late = today(timezone.now(), invoice.seller.zone) - invoice.due_on if invoice.due_on else timedelta()
     return _drawn(letter, invoice, days=late.days)
+
+
+@kind("invoice_disputed", label=lazy("A customer says that something is wrong with an invoice"), sides=(STAFF,))
+def draw_invoice_disputed(letter: Letter) -> Drawn | None:
+    """Who, why, and its words; nothing once it was solved."""
+    dispute = _dispute(letter)
+    if dispute.solved_at is not None:
+        return None
+    invoice = dispute.invoice
+    return drawn(
+        letter,
+        seller=invoice.seller,
+        customer=invoice.customer,
+        path=reverse("staff:invoices.detail", args=[invoice.number]),
+        context={
+            "invoice": invoice,
+            "who": dispute.by.get_full_name() if dispute.by else _("Somebody"),
+            "reason": dispute.get_reason_display(),
+            "words": dispute.message,
+        },
+    )
+
+
+@kind("invoice_solved", label=lazy("An answer about an invoice that you disputed"))
+def draw_invoice_solved(letter: Letter) -> Drawn | None:
+    """The answer, and what is left to pay until when."""
+    dispute = _dispute(letter)
+    return drawn(
+        letter,
+        seller=dispute.invoice.seller,
+        customer=dispute.invoice.customer,
+        path=reverse("my:invoices.detail", args=[dispute.invoice.number]),
+        context={
+            "invoice": dispute.invoice,
+            "credited": dispute.outcome == Dispute.Outcome.CREDITED,
+            "words": dispute.answer,
+        },
+    )
+
+
+def _dispute(letter: Letter) -> Dispute:
+    rows = Dispute.objects.select_related("invoice__seller", "invoice__customer", "by")
+    return rows.get(pk=letter.data["dispute"])
 
 
 def _invoice(letter: Letter) -> Invoice:

@@ -10,10 +10,11 @@ from portico.billing.models.decision import (
     QuotationView,
     Selection,
 )
+from portico.billing.models.dispute import Dispute
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.number import NumberSeries
 from portico.billing.models.order import Order, OrderLine, PaymentRequest
-from portico.billing.models.payment import Allocation, Payment, PaymentTarget, ProviderEvent
+from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
 from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
 from portico.billing.models.template import QuotationTemplate
@@ -26,6 +27,7 @@ __all__ = [
     "ChangeRequest",
     "ChangeWish",
     "Database",
+    "Dispute",
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",
@@ -33,6 +35,7 @@ __all__ = [
     "Order",
     "OrderLine",
     "Payment",
+    "PaymentLookup",
     "PaymentRequest",
     "PaymentTarget",
     "Price",

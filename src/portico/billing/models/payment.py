@@ -147,6 +147,7 @@ class Payment(models.Model):
             state=state,
             ended_at=now,
             next_lookup_at=None,
+            review="",  # that the provider was silent for long is answered by its end
             **changes,
         )
         if done:
@@ -200,6 +201,26 @@ class Payment(models.Model):
         """What of the money that arrived settles nothing yet: customer credit."""
         used = self.allocations.aggregate(sum=Sum("amount_minor"))["sum"] or 0
         return int(self.received_minor - used)
+
+
+class PaymentLookup(models.Model):
+    """A provider was asked what has become of an attempt. `said` is its word, empty when it gave no answer.
+
+    `by` is empty for the janitor and for the payer who came back.
+    """
+
+    privacy = {Privacy.NONE: "id payment at said", Privacy.ACTOR: "by"}
+
+    payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="asked")
+    at = models.DateTimeField()
+    said = models.CharField(max_length=10, blank=True)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["payment", "-id"], name="lookup_of_payment")]
+
+    def __str__(self) -> str:
+        return self.said or "no answer"
 
 
 class PaymentTarget(models.Model):

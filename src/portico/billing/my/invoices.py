@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import OuterRef, Subquery
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -13,9 +14,10 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import MemberRequest, member
+from portico.billing.actions.dispute import dispute_invoice, may_dispute
 from portico.billing.documents import build
 from portico.billing.documents.issued import issued_pdf
-from portico.billing.models import Allocation, Invoice
+from portico.billing.models import Allocation, Dispute, Invoice
 from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
 from portico.billing.my.lists import matching
@@ -26,6 +28,7 @@ from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import exponent
 from portico.kit.periods import today
 from portico.kit.prepared import Asked, prepared
+from portico.kit.text import paragraphs
 
 STATUSES = {
     "to_pay": lazy("To pay"),
@@ -155,6 +158,8 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "settled_minor": sum(allocation.amount_minor for allocation in settled),
         "credit_notes": credit_notes_of(invoice=invoice.pk),
         "attempts": paying.attempts(invoice),
+        "dispute": invoice.disputes.filter(solved_at=None).first() if invoice.disputed_at else None,
+        "may_dispute": bool(invoice.amount_due_minor) and not invoice.disputed_at and may_dispute(request.member),
         "zone": invoice.seller.zone,
     }
     return render(request, "billing/my/invoices/detail.html", context)
@@ -228,10 +233,45 @@ def refuse_unpayable(invoice: Invoice) -> None:
         )
 
 
+# When something is wrong ----------------------------------------------------------------------------------------------
+
+
+@member("billing", "approver")
+@require_http_methods(["GET", "HEAD", "POST"])
+def dispute(request: MemberRequest, number: str) -> HttpResponse:
+    """Say what is wrong with the invoice: it is looked into, and nobody reminds of it meanwhile."""
+    invoice = find(request, number)
+    problem = ""
+    if request.method == "POST":
+        try:
+            dispute_invoice(
+                invoice=invoice,
+                by=request.member,
+                reason=request.POST.get("reason", ""),
+                message=paragraphs(request.POST.get("message", "")),
+                now=timezone.now(),
+            )
+        except Invalid as refusal:
+            problem = refusal.message
+        else:
+            messages.success(request, _("Thank you. We look into it and answer you; nothing is to be paid until then."))
+            return HttpResponseRedirect(reverse("my:invoices.detail", args=[number]))
+    elif invoice.disputed_at or not invoice.amount_due_minor:
+        raise Conflict(_("This invoice is settled or disputed already. Nothing was changed."))
+    context = {
+        "invoice": invoice,
+        "reasons": [(value, label, "") for value, label in Dispute.Reason.choices],
+        "posted": request.POST,
+        "problem": problem,
+    }
+    return render(request, "billing/my/invoices/dispute.html", context, status=400 if problem else 200)
+
+
 urlpatterns = [
     path("invoices/", index, name="invoices.index"),
     path("invoices/pay/", pay, name="invoices.pay"),
     path("invoices/<str:number>/", detail, name="invoices.detail"),
+    path("invoices/<str:number>/dispute/", dispute, name="invoices.dispute"),
     path("invoices/<str:number>/pay/", pay, name="invoices.pay"),
     path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
 ]

@@ -1,4 +1,4 @@
-"""Invoices and credit notes on the desk: looked at, credited."""
+"""Invoices and credit notes on the desk: looked at, credited, disputed and answered."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -18,11 +18,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.billing.actions.credit import credit_invoice
+from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
+from portico.billing.actions.settle import credit_note_left_minor
+from portico.billing.actions.spend import FINANCE, credits_of, has_credit
+from portico.billing.actions.spend import use_credit as settle_with
 from portico.billing.documents import build
 from portico.billing.documents.issued import issued_pdf
-from portico.billing.models import Allocation, Invoice, InvoiceLine
+from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
 from portico.billing.models.line import Line
 from portico.billing.staff.orders import read_quantities
+from portico.kit import formats
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -148,6 +153,14 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         "days_late": (day - invoice.due_on).days if invoice.due_on else 0,
         "allocations": settled.order_by("at"),
         "credit_notes": notes,
+        "dispute": invoice.disputes.filter(solved_at=None).select_related("by").first()
+        if invoice.disputed_at
+        else None,
+        "left_minor": credit_note_left_minor(invoice) if credit else 0,
+        "may_use_credit": bool(invoice.amount_due_minor)
+        and invoice.disputed_at is None
+        and request.user.staff_role in FINANCE
+        and has_credit(invoice.customer, invoice.currency),
         "may_credit": not credit and sum(note.total_minor for note in notes) < invoice.total_minor,
         "zone": request.seller.zone,
     }
@@ -198,6 +211,20 @@ def credit(request: StaffRequest, number: str) -> HttpResponse:
 
 def make(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mapping[int, Decimal]) -> Invoice:
     """The credit note of the posted form; Invalid when it cannot be made like that."""
+    asked = crediting_of(request, scope, quantities)
+    with transaction.atomic():
+        return credit_invoice(
+            invoice=invoice,
+            quantities=asked.quantities,
+            reason=asked.reason,
+            invoice_again=asked.invoice_again,
+            by=request.user,
+            now=timezone.now(),
+        )
+
+
+def crediting_of(request: StaffRequest, scope: str, quantities: Mapping[int, Decimal]) -> Crediting:
+    """What a posted form wants credited; Invalid when that cannot be."""
     reason = " ".join(paragraphs(request.POST.get("reason", "")).split())
     if len(reason) > 300:
         raise Invalid(_("The reason stands on the credit note: at most 300 characters."))
@@ -205,15 +232,7 @@ def make(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mappin
         raise Invalid(_("Choose how much is credited, and whether it will be invoiced again."))
     if scope == "lines" and not any(quantities.values()):
         raise Invalid(_("Enter the quantity to credit for at least one line."))
-    with transaction.atomic():
-        return credit_invoice(
-            invoice=invoice,
-            quantities=None if scope == "full" else quantities,
-            reason=reason,
-            invoice_again=request.POST.get("again") == "yes",
-            by=request.user,
-            now=timezone.now(),
-        )
+    return Crediting(None if scope == "full" else quantities, reason, request.POST.get("again") == "yes")
 
 
 def creditable(invoice: Invoice) -> list[tuple[InvoiceLine, Decimal]]:
@@ -227,9 +246,120 @@ def creditable(invoice: Invoice) -> list[tuple[InvoiceLine, Decimal]]:
     return [(line, left) for line, left in with_left if left]
 
 
+# The customer's credit -------------------------------------------------------------------------------------------------
+
+
+@staff("finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def use_credit(request: StaffRequest, number: str) -> HttpResponse:
+    """Settle the invoice with money that settles nothing yet, and with what is left of credit notes."""
+    invoice = find(request, number)
+    offered, error = credits_of(invoice.customer, invoice.currency), ""
+    if request.method == "POST":
+        keys = set(request.POST.getlist("credit"))
+        sources = [one.source for one in offered if one.key in keys]
+        try:
+            if len(sources) != len(keys):
+                raise Invalid(_("One of these credits is used up meanwhile. Nothing was used. Choose again."))
+            used = settle_with(invoice=invoice, sources=sources, by=request.user, now=timezone.now())
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            amount_used = formats.money(used, invoice.currency, request.user.language)
+            messages.success(request, _("%(amount)s of the customer's credit is used.") % {"amount": amount_used})
+            return HttpResponseRedirect(reverse("staff:invoices.detail", args=[number]))
+    elif not invoice.amount_due_minor:
+        raise Conflict(_("Nothing is left to pay of this invoice."))
+    context = {"invoice": invoice, "credits": offered, "chosen": request.POST.getlist("credit"), "error": error}
+    return render(request, "billing/staff/invoices/use_credit.html", context, status=400 if error else 200)
+
+
+# Disputes --------------------------------------------------------------------------------------------------------------
+
+
+@staff("sales", "finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def dispute(request: StaffRequest, number: str) -> HttpResponse:
+    """Note that the customer disputes the invoice, as it said on the telephone or by mail: reminders pause."""
+    invoice = find(request, number)
+    error = ""
+    if request.method == "POST":
+        try:
+            dispute_invoice(
+                invoice=invoice,
+                by=request.user,
+                reason=request.POST.get("reason", ""),
+                message=paragraphs(request.POST.get("message", "")),
+                now=timezone.now(),
+            )
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("The invoice is disputed. Nobody is reminded of it until that is solved."))
+            return HttpResponseRedirect(reverse("staff:invoices.detail", args=[number]))
+    elif invoice.disputed_at or not invoice.amount_due_minor:
+        raise Conflict(_("This invoice is settled or disputed already. Nothing was changed."))
+    context = {
+        "invoice": invoice,
+        "reasons": [(value, label, "") for value, label in Dispute.Reason.choices],
+        "posted": request.POST,
+        "error": error,
+    }
+    return render(request, "billing/staff/invoices/dispute.html", context, status=400 if error else 200)
+
+
+@staff("finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def solve(request: StaffRequest, number: str) -> HttpResponse:
+    """Answer a dispute: the invoice stands, or all or some of it is credited at once."""
+    invoice = find(request, number)
+    lines = creditable(invoice)
+    typed, errors, error = dict[int, str](), dict[int, str](), ""
+    scope = request.POST.get("scope", "")
+    if request.method == "POST":
+        typed = {line.pk: request.POST.get(f"quantity-{line.pk}", "").strip()[:40] for line, _left in lines}
+        quantities, errors = read_quantities(typed, request.user.language) if scope == "lines" else ({}, {})
+        try:
+            if errors:
+                raise Invalid(_("Look at the quantities again."))
+            if scope not in {"stands", "full", "lines"}:
+                raise Invalid(_("Choose how the dispute ends."))
+            note = solve_dispute(
+                invoice=invoice,
+                answer=paragraphs(request.POST.get("answer", "")),
+                crediting=None if scope == "stands" else crediting_of(request, scope, quantities),
+                by=request.user,
+                now=timezone.now(),
+            )
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            told = _("The dispute is solved; the customer gets your answer.")
+            if note is not None:
+                told = _("The dispute is solved and credit note %(number)s is issued; the customer gets your answer.")
+            messages.success(request, told % {"number": note.number if note else ""})
+            return HttpResponseRedirect(reverse("staff:invoices.detail", args=[number]))
+    elif invoice.disputed_at is None:
+        raise Conflict(_("This invoice is not disputed any more. Nothing was changed."))
+    context = {
+        "invoice": invoice,
+        "dispute": invoice.disputes.filter(solved_at=None).select_related("by").first(),
+        "rows": [(line, left, typed.get(line.pk, "")) for line, left in lines],
+        "scope": scope,
+        "posted": request.POST,
+        "errors": errors,
+        "error": error,
+        "zone": request.seller.zone,
+    }
+    return render(request, "billing/staff/invoices/solve.html", context, status=400 if error else 200)
+
+
 urlpatterns = [
     path("invoices/", index, name="invoices.index"),
     path("invoices/<str:number>/", detail, name="invoices.detail"),
     path("invoices/<str:number>/credit/", credit, name="invoices.credit"),
+    path("invoices/<str:number>/dispute/", dispute, name="invoices.dispute"),
+    path("invoices/<str:number>/solve/", solve, name="invoices.solve"),
+    path("invoices/<str:number>/use-credit/", use_credit, name="invoices.use_credit"),
     path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
 ]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import gettext_noop
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
@@ -65,6 +65,18 @@ WHY = (
     gettext_noop("the provider has not said for two days what became of it"),
 )
 """Why money is on the list to review, as the stories of payment write it; here for the translators."""
+SAID = {
+    "open": lazy("Not decided: the payer can still pay"),
+    "processing": lazy("Confirmed by the payer, the money is on its way"),
+    "succeeded": lazy("Paid"),
+    "failed": lazy("Declined, nothing was charged"),
+    "expired": lazy("Ended unpaid"),
+    "nothing": lazy("It knows of no such payment"),
+    "": lazy("No answer"),
+}
+"""What a provider said when it was asked."""
+LATEST = 20
+"""How many look-ups a payment's page shows."""
 TO_REVIEW = Q(reviewed_at=None) & ~Q(review="") | Q(state=Payment.State.UNKNOWN)
 """Money that fits nothing, and attempts whose outcome nobody knows."""
 
@@ -126,8 +138,26 @@ def detail(request: StaffRequest, number: UUID) -> HttpResponse:
         "left_minor": payment.unallocated_minor,
         "why": _(payment.review) if payment.review and payment.reviewed_at is None else "",
         "zone": request.seller.zone,
+        "may_look_up": pay.can_be_asked(payment),
+        "lookups": payment.asked.select_related("by").order_by("-id")[:LATEST],
+        "said": SAID,
     }
     return render(request, "billing/staff/payments/detail.html", context)
+
+
+@staff("finance")
+@require_POST
+def lookup(request: StaffRequest, number: UUID) -> HttpResponse:
+    """Ask the provider at once what has become of an attempt."""
+    payment = pay.look_up_now(payment=find(request, number), by=request.user, now=timezone.now())
+    if payment.state == Payment.State.UNKNOWN:
+        messages.warning(request, _("The provider gave no answer. Nothing has changed; we go on asking."))
+    elif payment.state == Payment.State.PENDING:
+        messages.info(request, _("Nothing is decided yet at the provider."))
+    else:
+        word = status_of("payment", payment.state)[2]
+        messages.success(request, _("The provider answered: %(status)s.") % {"status": word})
+    return HttpResponseRedirect(reverse("staff:payments.detail", args=[payment.pk]))
 
 
 # Booking ---------------------------------------------------------------------------------------------------------------
@@ -339,5 +369,6 @@ urlpatterns = [
     path("payments/", index, name="payments.index"),
     path("payments/book/", book, name="payments.book"),
     path("payments/<uuid:number>/", detail, name="payments.detail"),
+    path("payments/<uuid:number>/lookup/", lookup, name="payments.lookup"),
     path("payments/<uuid:number>/allocate/", allocate, name="payments.allocate"),
 ]

@@ -11,6 +11,7 @@ from django.test import Client
 from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
 from portico.billing.actions import credit, decide, draft, pay, remind, send
+from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
 from portico.cast import World, line, write
 from portico.conversation.letters import thread_message
@@ -19,6 +20,7 @@ from portico.kit.models import Letter
 from portico.kit.outbox import kinds, render, send_letters
 
 C, J, H = "camille", "julien", "hanna"
+LATE = "On-site training in Lyon"
 
 
 def about(quotation: Quotation) -> list[str]:
@@ -298,6 +300,10 @@ def one_of_each(world: World) -> dict[str, Letter]:
     colleague(world, "approver", is_approver=True)
     accept(world, offered(world, "Approved <once>"), world.camille)
     rejected(world, offered(world, "Rejected & gone"))
+    payer, papers = world.member(world.julien), [world.invoice(LATE), world.invoice("Go-live support, day 1")]
+    for paper in papers:
+        dispute_invoice(invoice=paper, by=payer, reason="amount", message="Is 5 > 4?", now=world.now)
+    solve_dispute(invoice=papers[1], answer="It is.", by=world.omar, now=world.now)
     with transaction.atomic():
         invitation(membership=world.member(colleague(world, "new", is_viewer=True)), by=world.camille, now=world.now)
         credentials_changed(user=world.camille, what="email", now=world.now)

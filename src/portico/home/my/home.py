@@ -15,10 +15,10 @@ from django.views.decorators.http import require_safe
 
 from portico.accounts.access import MemberRequest, member
 from portico.accounts.models import Membership
+from portico.billing import subscribed
 from portico.billing.models import Invoice, Order, PaymentTarget, Quotation, QuotationVersion, Subscription
 from portico.billing.my import invoices as invoice_pages
 from portico.billing.my import orders as order_pages
-from portico.billing.my import subscriptions as subscription_pages
 from portico.billing.my.nav import nav_of
 from portico.home.my.attention import MOST, Reader, attention
 from portico.kit import formats
@@ -174,9 +174,9 @@ def orders_awaiting(customer: Any) -> Any:
 
 def subscriptions_of(person: Membership, day: date) -> list[dict[str, Any]]:
     """The subscriptions that have not ended, the next to renew first, with what they hold."""
-    rows = subscription_pages.grouped(next_subscriptions(customer=person.customer_id, day=day))
+    rows = subscribed.grouped(next_subscriptions(customer=person.customer_id, day=day))
     for row in rows:
-        subscription_pages.complete(row, person.customer, day)
+        subscribed.complete(row, person.customer, day)
     return rows
 
 
@@ -184,7 +184,7 @@ def subscriptions_of(person: Membership, day: date) -> list[dict[str, Any]]:
 def next_subscriptions(customer: Any, day: Any) -> Any:
     """See `subscriptions_of`; a row for each item."""
     running = Subscription.objects.visible_to_customer(customer).exclude(state=Subscription.State.ENDED)
-    return subscription_pages.item_rows(
+    return subscribed.item_rows(
         running.order_by(F("period_end").asc(nulls_last=True), F("id").asc())[:SUBSCRIPTIONS], day=day
     )
 

@@ -56,6 +56,10 @@ LOOKS = {
         "danger", "landmark", ngettext_lazy("%(n)d payment to review", "%(n)d payments to review", "n"),
         lazy("Review"), "payments", "status=review",
     ),
+    "disputes": Look(
+        "warn", "circle-alert", ngettext_lazy("%(n)d disputed invoice", "%(n)d disputed invoices", "n"),
+        lazy("Solve"), "invoices", "status=disputed",
+    ),
     "letters": Look(
         "danger", "circle-alert",
         ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
@@ -185,6 +189,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
     return {
         "requests": _("asked on %(date)s"),
         "questions": _("asked on %(date)s"),
+        "disputes": _("disputed on %(date)s"),
         "letters": _("written on %(date)s"),
         "expiring": _("Valid Until %(date)s"),
         "viewed": _("Valid Until %(date)s"),

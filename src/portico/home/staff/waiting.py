@@ -139,6 +139,17 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             currency=Coalesce(NullIf("received_currency", Value("")), "currency"),
         ),
         Source(
+            "disputes",
+            Invoice.objects.filter(seller=seller, disputed_at__isnull=False),
+            noun=Value("invoices.detail"),
+            key=F("number"),
+            title=titled("title", "number"),
+            customer=F("customer__legal_name"),
+            on=TruncDate("disputed_at", tzinfo=zone),
+            minor=F("amount_due_minor"),
+            currency=F("currency"),
+        ),
+        Source(
             "letters",
             Letter.objects.filter(seller=seller.pk, state=Letter.State.FAILED),
             noun=Value("letters.detail"),

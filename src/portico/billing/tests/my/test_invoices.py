@@ -13,7 +13,7 @@ from lxml import html
 from portico import cast
 from portico.accounts.models import Membership, User
 from portico.billing.actions import pay
-from portico.billing.actions.credit import dispute_invoice
+from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.models import Invoice, Payment
 from portico.billing.tests.my.pages import books, form_of, next_of, queries_of, rows_of, sums_of, text_of
 from portico.cast import World
@@ -293,6 +293,52 @@ def test_an_invoice_disputed_meanwhile_is_not_paid(world: World, client_for: Bro
     assert answer.status_code == 409
     assert "is being looked into" in text_of(answer)
     assert books() == before
+
+
+# When something is wrong -----------------------------------------------------------------------------------------------
+
+OBJECTION = {"reason": "amount", "message": "Five <hours>, not six."}
+
+
+def test_something_wrong_is_said_from_the_page_and_stands_in_the_conversation(
+    world: World, client_for: Browser
+) -> None:
+    client, here = client_for(world.julien), where(world, tail="dispute/")
+    assert here in client.get(where(world)).content.decode()
+    answer = client.post(here, form_of(client.get(here)) | OBJECTION)
+    assert answer.headers["Location"] == where(world)
+    told = text_of(client.get(where(world)))
+    for words in ("We look into it and answer you", "Nothing is to be paid until", "A price, a quantity or the VAT"):
+        assert words in told
+    assert "Pay €1,068.00" not in told
+    assert here not in client.get(where(world)).content.decode(), "it is said already"
+    assert "Five <hours>, not six." in text_of(client.get(where(world, tail="thread/")))
+    assert (world.invoice(OPEN).number, "disputed") in rows_of(client.get(LIST, {"status": "disputed"}))
+    before = books()
+    for again in (client.get(here), client.post(here, OBJECTION)):
+        assert again.status_code == 409
+    assert books() == before
+
+
+@pytest.mark.parametrize("changes", [{"message": " "}, {"reason": ""}, {"message": "x" * 4001}])
+def test_an_objection_without_words_is_asked_for_again_and_nothing_is_lost(
+    world: World, client_for: Browser, changes: dict[str, str]
+) -> None:
+    client, here, before = client_for(world.julien), where(world, tail="dispute/"), books()
+    answer = client.post(here, OBJECTION | changes)
+    assert answer.status_code == 400
+    assert form_of(answer)["message"].strip() == (OBJECTION | changes)["message"].strip()
+    assert books() == before
+
+
+def test_who_only_reads_is_offered_no_objection_and_a_settled_invoice_none(world: World, client_for: Browser) -> None:
+    user = User.objects.create_user("paul@fontaine.example", name="Paul")
+    user.switch_to(Membership.objects.create(user=user, customer=world.fontaine, is_viewer=True))
+    assert "Something is wrong" not in text_of(client_for(user).get(where(world)))
+    paid = world.invoice("Boutique theme").number
+    client = client_for(world.julien)
+    assert "Something is wrong" not in text_of(client.get(f"{LIST}{paid}/"))
+    assert client.get(f"{LIST}{paid}/dispute/").status_code == 409
 
 
 # Who may ---------------------------------------------------------------------------------------------------------------

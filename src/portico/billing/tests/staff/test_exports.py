@@ -17,7 +17,7 @@ from portico.cast import World
 
 Browser = Callable[..., Client]
 pytestmark = pytest.mark.django_db
-LISTS = ("customers", "quotations", "orders", "invoices", "payments")
+LISTS = ("customers", "quotations", "orders", "invoices", "payments", "subscriptions")
 
 
 def rows_of(client: Client, address: str) -> list[dict[str, str]]:

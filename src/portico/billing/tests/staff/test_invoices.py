@@ -10,7 +10,7 @@ from django.test import Client
 from lxml import html
 
 from portico.accounts.models import Event
-from portico.billing.actions.credit import dispute_invoice
+from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.models import Invoice, InvoiceLine
 from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
 from portico.billing.tests.staff.pages import main_form
@@ -348,6 +348,64 @@ def test_a_disputed_invoice_is_not_overdue_and_its_dispute_is_noted_once(world: 
     assert "Disputed" in told
     assert "days late" not in told
     assert Event.objects.filter(name="invoice.disputed", object_id=str(world.invoice(OVERDUE).pk)).count() == 1
+
+
+def test_staff_note_a_dispute_and_finance_answers_it(world: World, client_for: Browser) -> None:
+    sales, finance = client_for(world.hanna), client_for(world.omar)
+    here = where(world, OVERDUE, "dispute/")
+    assert here in sales.get(where(world)).content.decode()
+    said = {"reason": "faulty", "message": "She called: the room was <too> small."}
+    assert sales.post(here, main_form(sales.get(here)) | said).headers["Location"] == where(world)
+    told = text_of(sales.get(where(world)))
+    for words in ("Disputed", "What we received is not as agreed", "the room was <too> small.", "Finance answers it."):
+        assert words in told
+    assert "Solve the dispute" not in told
+    assert world.invoice(OVERDUE).title in text_of(sales.get("/staff/"))
+    solving = where(world, OVERDUE, "solve/")
+    assert sales.get(solving).status_code == 403
+    form = main_form(finance.get(solving))
+    answer = finance.post(solving, form | {"scope": "stands", "answer": "It was the room you chose."})
+    assert answer.headers["Location"] == where(world)
+    assert "the customer gets your answer" in text_of(finance.get(where(world)))
+    assert (world.invoice(OVERDUE).number, "overdue") in rows_of(finance.get(f"{LIST}?status=overdue"))
+    before = books()
+    for again in (finance.get(solving), finance.post(solving, form | {"scope": "stands", "answer": "Again."})):
+        assert again.status_code == 409
+        assert "not disputed any more" in text_of(again)
+    assert books() == before
+
+
+def test_a_dispute_ends_with_a_credit_note_for_some_of_it(world: World, client_for: Browser) -> None:
+    dispute_invoice(invoice=world.invoice(OVERDUE), by=world.omar, now=world.now)
+    client, solving = client_for(world.omar), where(world, OVERDUE, "solve/")
+    typed = main_form(client.get(solving)) | some(world, "1") | {"answer": "One session did not take place."}
+    assert client.post(solving, typed).status_code == 302
+    invoice = world.invoice(OVERDUE)
+    assert (invoice.disputed_at, invoice.payment_state, invoice.amount_due_minor) == (None, "partially_paid", 124_800)
+    assert f"credit note {invoice.credit_notes.get().number} is issued" in text_of(client.get(where(world)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"answer": "  "}, "Write an answer"),
+        ({"scope": ""}, "Choose how the dispute ends"),
+        ({"scope": "full", "reason": ""}, "Say why the credit note is made"),
+        ({"scope": "lines"}, "for at least one line"),
+        ({"scope": "full", "again": ""}, "whether it will be invoiced again"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused_and_what_was_typed_stays(
+    world: World, client_for: Browser, changes: dict[str, str], told: str
+) -> None:
+    dispute_invoice(invoice=world.invoice(OVERDUE), by=world.omar, now=world.now)
+    client, solving, before = client_for(world.omar), where(world, OVERDUE, "solve/"), books()
+    typed = {"scope": "stands", "answer": "It stands.", "reason": "Wrong.", "again": "no"} | changes
+    answer = client.post(solving, typed)
+    assert answer.status_code == 400
+    assert told in text_of(answer)
+    assert main_form(answer)["answer"].strip() == typed["answer"].strip()
+    assert books() == before
 
 
 def test_an_invoice_is_overdue_when_its_due_day_has_ended_in_the_seller_s_zone(

@@ -1,15 +1,21 @@
 """Money on the desk, through the pages: transfers booked, what fits nothing reviewed and assigned, and what is refused."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.test import Client
 from lxml import html
 
 from portico.accounts.models import Customer
+from portico.billing import jobs
 from portico.billing.actions import pay
+from portico.billing.books import verify
 from portico.billing.models import Invoice, Payment, PaymentRequest
+from portico.billing.providers.sandbox import gateway
+from portico.billing.tests.attempts import begin, checkout_of
 from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
 from portico.billing.tests.staff.pages import main_form
 from portico.cast import World, line, sold
@@ -410,6 +416,71 @@ def test_without_a_customer_the_page_first_asks_for_one(world: World, client_for
     client, before = client_for(world.omar), books()
     for answer in (client.get(BOOK), client.post(BOOK, {"amount": "100", "day": "2026-11-09"})):
         assert "whose money is it?" in text_of(answer)
+    assert books() == before
+
+
+# Looking up ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_knows_is_looked_up_now_and_its_history_is_shown(world: World, client_for: Browser) -> None:
+    payment = begin(world, now=world.now)
+    gateway.go_silent(checkout_of(payment), now=world.now)
+    pay.lookup_payment(payment=payment, now=world.now)
+    client, here = client_for(world.omar), f"{LIST}{payment.pk}/"
+    assert "No answer" in text_of(client.get(here))
+    assert client.post(f"{here}lookup/").headers["Location"] == here
+    told = text_of(client.get(here))
+    for words in (
+        "The provider gave no answer. Nothing has changed",
+        "asked by Omar",
+        "It is asked again by itself at",
+    ):
+        assert words in told
+    gateway.answer(checkout_of(payment), paid=True, now=world.now)
+    assert client.post(f"{here}lookup/").status_code == 302
+    payment.refresh_from_db()
+    assert (payment.state, world.invoice(GO_LIVE).payment_state) == ("succeeded", "paid")
+    told = text_of(client.get(here))
+    assert "The provider answered: Received." in told or "The provider answered: Paid." in told
+    assert "Look it up now" not in told
+    assert list(payment.asked.order_by("id").values_list("said", "by")) == [
+        ("", None), ("", world.omar.pk), ("succeeded", world.omar.pk),
+    ]  # fmt: skip
+    before = books()
+    assert client.post(f"{here}lookup/").status_code == 409
+    assert books() == before
+    assert verify() == []
+
+
+def test_the_janitor_s_look_ups_are_kept_too(world: World, clock: time_machine.Traveller) -> None:
+    payment = begin(world, now=world.now)
+    then = world.now + timedelta(minutes=2)
+    clock.move_to(then)
+    assert jobs.undecided_payments(then) >= 1
+    asked = payment.asked.get()
+    assert (asked.said, asked.at, asked.by) == ("open", then, None)
+
+
+def test_an_attempt_that_was_long_unknown_leaves_the_list_when_it_is_decided(world: World, client_for: Browser) -> None:
+    payment = begin(world, now=world.now)
+    payment.unknown(next_lookup_at=world.now)
+    payment.ask_review("the provider has not said for two days what became of it")
+    client = client_for(world.omar)
+    assert str(payment.pk) in client.get(f"{LIST}?status=review").content.decode()
+    gateway.pay(checkout_of(payment), now=world.now)
+    client.post(f"{LIST}{payment.pk}/lookup/")
+    assert str(payment.pk) not in client.get(f"{LIST}?status=review").content.decode()
+
+
+def test_only_finance_looks_up_and_nobody_asks_about_a_transfer(world: World, client_for: Browser) -> None:
+    payment, transfer = begin(world, now=world.now), announced(world, TRAINING)
+    assert "Look it up now" not in text_of(client_for(world.hanna).get(f"{LIST}{payment.pk}/"))
+    assert client_for(world.hanna).post(f"{LIST}{payment.pk}/lookup/").status_code == 403
+    client = client_for(world.omar)
+    assert "Look it up now" not in text_of(client.get(f"{LIST}{transfer.pk}/"))
+    before = books()
+    assert client.post(f"{LIST}{transfer.pk}/lookup/").status_code == 409
+    assert client.get(f"{LIST}{payment.pk}/lookup/").status_code == 405
     assert books() == before
 
 

@@ -43,8 +43,8 @@ def figures(client: Client) -> list[str]:
 def test_what_waits_is_told_most_urgent_first(world: World, client_for: Browser) -> None:
     client = client_for(world.hanna)
     found = kinds(client)
-    assert list(found)[:4] == ["requests", "questions", "overdue", "expiring"]
-    assert set(list(found)[4:]) == {"deliver", "invoice", "drafts", "viewed", "unopened"} & set(found)
+    assert list(found)[:4] == ["requests", "questions", "disputes", "overdue"]
+    assert set(list(found)[4:]) == {"expiring", "deliver", "invoice", "drafts", "viewed", "unopened"} & set(found)
     assert rows(client, "requests") == ["Helpdesk for the after-sales team"]
     assert rows(client, "overdue") == ["Manufacturing set-up", "On-site training in Lyon"], "the latest first"
     assert rows(client, "expiring") == ["Workshop and showroom roll-out"]

@@ -1,0 +1,114 @@
+"""Subscriptions on the desk: which run, when they renew, what they hold and which papers belong to them."""
+
+from functools import partial
+from typing import Any
+
+from django.db.models import F, Q
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import path
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_safe
+
+from portico.accounts.access import StaffRequest, staff
+from portico.accounts.models import Customer
+from portico.billing.models import Invoice, Order, Quotation, Subscription
+from portico.billing.subscribed import (
+    COLUMNS,
+    STATUSES,
+    complete,
+    in_groups,
+    papers_of,
+    periods_of,
+    with_items,
+)
+from portico.kit.errors import Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
+from portico.kit.periods import today
+from portico.kit.spreadsheet import Column, as_csv, column, is_asked
+from portico.statuses import status_of
+
+SORTS = {
+    "renewal": Sort(lazy("Next renewal, soonest first"), ["period_end", "id"]),
+    "customer": Sort(lazy("Customer"), ["customer__legal_name", "id"]),
+    "name": Sort(lazy("Name, A to Z"), ["database__name", "id"]),
+    "newest": Sort(lazy("Newest first"), ["-id"]),
+}
+CELLS = (
+    column(lazy("Database"), "database__name"),
+    column(lazy("Customer"), "customer__legal_name"),
+    Column(lazy("Status"), lambda row: status_of("subscription", row["state"])[2]),
+    column(lazy("Term in months"), "term_months"),
+    column(lazy("Period begins on"), "period_start"),
+    column(lazy("Renews on"), "period_end"),
+    Column(lazy("Renews by itself"), lambda row: _("yes") if row["auto_renew"] else _("no")),
+    column(lazy("Currency"), "currency"),
+)
+
+
+@staff()
+@require_safe
+def index(request: StaffRequest) -> HttpResponseBase:
+    """All subscriptions, the next to renew first, with what the renewal costs."""
+    q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
+    day = today(timezone.now(), request.seller.zone)
+    rows = Subscription.objects.filter(customer__seller=request.seller)
+    if q:
+        rows = rows.filter(Q(database__name__icontains=q) | Q(customer__legal_name__icontains=q))
+    if status:
+        rows = rows.filter(state=status)
+    if is_asked(request.GET):
+        named = rows.values(*COLUMNS, customer__legal_name=F("customer__legal_name"))
+        return as_csv(
+            listing(named, request.GET, q=q, status=status, statuses=STATUSES, sorts=SORTS), CELLS, "subscriptions"
+        )
+    found = listing(
+        rows.values(*COLUMNS),
+        request.GET,
+        q=q,
+        status=status,
+        statuses=STATUSES,
+        sorts=SORTS,
+        read=partial(with_items, day=day),
+    )
+    customers = Customer.objects.select_related("seller").in_bulk({row["customer_id"] for row in found.rows})
+    for row in found.rows:
+        complete(row, customers[row["customer_id"]], day)
+    return render(request, "billing/staff/subscriptions/index.html", {"list": found, "customers": customers})
+
+
+@staff()
+@require_safe
+def detail(request: StaffRequest, database: str) -> HttpResponse:
+    """One subscription: its items, its renewal, its periods, and the papers around it."""
+    day = today(timezone.now(), request.seller.zone)
+    one = Subscription.objects.filter(customer__seller=request.seller, database__name=database).order_by("id")
+    found = with_items(one, day=day)
+    if not found:
+        raise Missing(_("There is no subscription of this name."))
+    row = found[0]
+    customer = Customer.objects.select_related("seller").get(pk=row["customer_id"])
+    complete(row, customer, day)
+    context: dict[str, Any] = {
+        "subscription": row,
+        "customer": customer,
+        "groups": in_groups(row["items"], row["currency"]),
+        "periods": periods_of(row["id"], day),
+    }
+    context |= papers_of(
+        row["id"],
+        Quotation.objects.all(),
+        Order.objects.all(),
+        Invoice.objects.filter(state=Invoice.State.ISSUED),
+        day=day,
+        zone=request.seller.zone,
+    )
+    return render(request, "billing/staff/subscriptions/detail.html", context)
+
+
+urlpatterns = [
+    path("subscriptions/", index, name="subscriptions.index"),
+    path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
+]

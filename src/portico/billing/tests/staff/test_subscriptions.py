@@ -1,0 +1,85 @@
+"""Subscriptions on the desk, through their pages: those of every customer, what the renewal costs, the papers around one."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from portico.billing.models import Subscription
+from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
+from portico.cast import World
+
+Browser = Callable[..., Client]
+LIST = "/staff/subscriptions/"
+MAIN, MONTHLY = "atelier-fontaine", "fontaine-boutique"
+
+
+def test_the_list_shows_every_customers_the_next_to_renew_first(world: World, client_for: Browser) -> None:
+    answer = client_for(world.omar).get(LIST)
+    shown = rows_of(answer)
+    assert set(shown) == set(Subscription.objects.values_list("database__name", "state"))
+    ends = dict(Subscription.objects.values_list("database__name", "period_end"))
+    dated = [end for end in (ends[name] for name, _state in shown) if end is not None]
+    assert dated == sorted(dated)
+    told = text_of(answer)
+    for words in ("Atelier Fontaine", "Business plan, 1 application, 10 users", "yearly", "no renewal"):
+        assert words in told
+    assert ((1200_00 + 480_00 + 10 * 228_00) * 120 // 100, "EUR") in sums_of(answer, "total")
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({"q": "fontaine", "sort": "name"}, [MAIN, MONTHLY, "fontaine-lab"]),
+        ({"q": "BOUT"}, [MONTHLY]),
+        ({"status": "past_due"}, ["lindner-lager"]),
+        ({"status": "suspended"}, ["lindner-filiale"]),
+        ({"q": "fontaine", "status": "ended"}, []),
+    ],
+)
+def test_the_list_is_searched_by_database_and_customer_and_filtered(
+    world: World, client_for: Browser, asked: dict[str, str], names: list[str]
+) -> None:
+    answer = client_for(world.hanna).get(LIST, asked)
+    assert [name for name, _state in rows_of(answer)] == names
+    if not names:
+        assert "Nothing matches" in text_of(answer)
+
+
+def test_the_page_shows_items_renewal_and_papers_and_leads_to_them(world: World, client_for: Browser) -> None:
+    client = client_for(world.omar)
+    before = books()
+    answer = client.get(f"{LIST}{MAIN}/")
+    told, page = text_of(answer), answer.content.decode()
+    for words in ("Business plan", "Yearly", "Next renewal", "Periods so far"):
+        assert words in told
+    assert f"/staff/customers/{world.fontaine.pk}/" in page
+    subscription = world.subscription(MAIN)
+    orders = subscription.orders.values_list("number", flat=True)
+    assert orders
+    for number in orders:
+        assert f'href="/staff/orders/{number}/"' in page
+    assert "/my/" not in page.split("<main", 1)[1].split("</main", 1)[0]
+    assert books() == before
+
+
+def test_customer_and_quotation_lead_here(world: World, client_for: Browser) -> None:
+    client = client_for(world.hanna)
+    assert f'href="{LIST}{MAIN}/"' in client.get(f"/staff/customers/{world.fontaine.pk}/").content.decode()
+
+
+def test_list_and_page_cost_few_statements_however_many_rows(world: World, client_for: Browser) -> None:
+    client = client_for(world.omar)
+    few = queries_of(client, f"{LIST}?size=5")
+    assert queries_of(client, f"{LIST}?size=100") == few <= 5
+    assert queries_of(client, f"{LIST}{MAIN}/") <= 8
+
+
+@pytest.mark.parametrize("name", ["nothing", "x" * 300, "%F0%9F%92%A9", "-1"])
+def test_an_unknown_database_is_404(world: World, client_for: Browser, name: str) -> None:
+    assert client_for(world.omar).get(f"{LIST}{name}/").status_code == 404
+
+
+def test_a_customer_does_not_see_the_desks_pages(world: World, client_for: Browser) -> None:
+    for address in (LIST, f"{LIST}{MAIN}/"):
+        assert client_for(world.camille).get(address).status_code in {302, 403, 404}
