@@ -53,6 +53,7 @@ if RUN not in {"production", "embedded", "test"}:
 PRODUCTION = RUN == "production"
 DEBUG = flag("PORTICO_DEBUG")
 PORTICO_DATA = Path(text("PORTICO_DATA", str(CHECKOUT / "var" / ("production" if PRODUCTION else "demo")))).absolute()
+PORTICO_ERASURES = Path(text("PORTICO_ERASURES", str(PORTICO_DATA / "erasures.jsonl"))).absolute()
 PORTICO_FILES = Path(text("PORTICO_FILES", str(PORTICO_DATA / "files"))).absolute()
 
 

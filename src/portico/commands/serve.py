@@ -21,6 +21,13 @@ def tell_how_to_begin() -> None:
         print(f"This portal is empty. Open {base}/setup/ and enter the code {setup.setup_code()}", flush=True)
 
 
+def erase_again() -> None:
+    """After a restored backup: who was erased since is erased again, before anybody can look."""
+    count = import_module("portico.privacy.ledger").replay(now=import_module("django.utils.timezone").now())
+    if count:
+        print(f"{count} people who were erased stood in this database again, and were erased again.", flush=True)
+
+
 def run(options: argparse.Namespace) -> int:
     """Check settings and migrations, collect the static files, then become the web server."""
     production()
@@ -32,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
     if not is_migrated():
         raise Stop("the database is not up to date. Run ./portico manage migrate first.")
+    erase_again()
     tell_how_to_begin()
     refuse_taken(options.host, options.port, "PORTICO_PORT or --port")
     call_command("collectstatic", interactive=False, verbosity=0)

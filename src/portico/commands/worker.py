@@ -16,8 +16,10 @@ def run(options: argparse.Namespace) -> int:
     if os.environ.get("PORTICO_RUN") != "embedded":
         production()
     django.setup()
+    from portico.commands.serve import erase_again
     from portico.kit.jobs import loop
 
+    erase_again()
     stop = Event()
 
     def told(signum: int, frame: FrameType | None) -> None:

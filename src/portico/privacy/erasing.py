@@ -31,6 +31,7 @@ from portico.billing.models import (
 from portico.conversation.models import Attachment, Message
 from portico.kit.files import StoredFile, path_of
 from portico.kit.models import Letter
+from portico.privacy import ledger
 from portico.privacy.models import Closing, ErasureRequest, Export
 from portico.privacy.retention import EVIDENCE, keep_until, rule_of
 
@@ -129,7 +130,7 @@ def access(user: User) -> int:
 def identity(user: User) -> int:
     """Name, address, telephone, position, language: the login stays as an empty row that others point to."""
     return User.objects.filter(pk=user.pk).update(
-        email=f"erased-{user.pk}@erased.invalid", name="", title="", phone="", language="en", theme=""
+        email=f"erased-{user.pk}{ledger.ERASED}", name="", title="", phone="", language="en", theme=""
     )
 
 
@@ -173,6 +174,7 @@ def carry_out(request: ErasureRequest, *, now: datetime) -> None:
         with transaction.atomic():
             user = User.objects.select_for_update().get(pk=request.user_id)
             request.done(step.name, step.run(user))
+    ledger.note(request, now=now)
     stays = kept(request.user, request.seller.country)
     proof: list[dict[str, object]] = [
         {"what": "acceptance evidence", "count": one.count, "law": one.law, "until": one.until.isoformat()}
@@ -180,6 +182,22 @@ def carry_out(request: ErasureRequest, *, now: datetime) -> None:
     ]
     request.finish(kept_until=max((one.until for one in stays), default=None), proof=proof, now=now)
     forget_pages()
+
+
+def let_go(request: ErasureRequest, *, now: datetime) -> int:
+    """The law asks for it no longer: empty the evidence that stayed, and complete the request; how many rows.
+
+    That something was accepted, when, and the hashes of what was accepted stay with the order: they name nobody.
+    """
+    with transaction.atomic():
+        rows = Acceptance.objects.filter(accepted_by=request.user_id).exclude(signer_name="")
+        count = rows.update(
+            consent="", signer_name="", signer_title="", signature_kind=Acceptance.SignatureKind.NONE, signature="",
+            auth_method="", ip=None, user_agent="", view_history=[],
+        )  # fmt: skip
+        request.complete(count=count, now=now)
+    forget_pages()
+    return count
 
 
 def forget_pages() -> None:
@@ -193,6 +211,8 @@ def forget_pages() -> None:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return
-        models = (User, Letter, Message, ChangeRequest, ChangeWish, Dispute, QuotationVersion, QuotationView, Session)
+        models = (
+            User, Letter, Message, ChangeRequest, ChangeWish, Dispute, QuotationVersion, QuotationView, Acceptance, Session,
+        )  # fmt: skip
         for table in [connection.ops.quote_name(model._meta.db_table) for model in models]:
             cursor.execute(f"VACUUM {table}")

@@ -3,15 +3,24 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.contrib.sessions.models import Session
 from django.db.models import Q
 
+from portico.billing.models import QuotationView
 from portico.kit.db import claim
 from portico.kit.jobs import sweep
+from portico.kit.models import Letter
 from portico.privacy import actions, erasing, exporting
 from portico.privacy.models import ErasureRequest, Export
 
 DEAD_AFTER = timedelta(minutes=30)
 """A copy that was begun and not finished for so long is begun anew: its worker died."""
+HOUR = 3600.0
+BATCH = 500
+TRACES_KEPT = timedelta(days=90)
+"""Network address and browser of who opened a quotation, where nothing was accepted with it."""
+LETTERS_KEPT = timedelta(days=730)
+"""What was written in a mail, and to whom; that it was sent stays."""
 logger = logging.getLogger("portico.privacy")
 
 
@@ -41,3 +50,23 @@ def erasures(now: datetime) -> int:
     for request in requests:
         erasing.carry_out(request, now=now)
     return len(requests)
+
+
+@sweep(every=HOUR)
+def retention(now: datetime) -> int:
+    """What need not be kept any longer goes: evidence of the erased, old traces, old mails, sessions that have ended."""
+    partial = ErasureRequest.objects.select_related("user", "seller").filter(state=ErasureRequest.State.PARTIAL)
+    ended = [one for one in partial if one.kept_until and one.kept_until < now.astimezone(one.seller.zone).date()]
+    for request in ended:
+        erasing.let_go(request, now=now)
+    traced = QuotationView.objects.filter(at__lt=now - TRACES_KEPT).exclude(ip=None, user_agent="")
+    looks = list(traced.values_list("pk", flat=True)[:BATCH])
+    QuotationView.objects.filter(pk__in=looks).update(ip=None, user_agent="")
+    told = Letter.objects.filter(queued_at__lt=now - LETTERS_KEPT).exclude(state__in=Letter.WAITING)
+    mails = list(told.exclude(to_address="").values_list("pk", flat=True)[:BATCH])
+    Letter.objects.filter(pk__in=mails).update(
+        to_address="", to_name="", subject="", text="", html="", data={}, attachments=[]
+    )
+    old = list(Session.objects.filter(expire_date__lt=now).values_list("pk", flat=True)[:BATCH])
+    Session.objects.filter(pk__in=old).delete()
+    return len(ended) + len(looks) + len(mails) + len(old)

@@ -147,3 +147,9 @@ class ErasureRequest(models.Model):
         self.state = self.State.PARTIAL if kept_until else self.State.COMPLETED
         self.kept_until, self.proof, self.executed_at = kept_until, proof, now
         self.save(update_fields=["state", "kept_until", "proof", "executed_at"])
+
+    def complete(self, *, count: int, now: datetime) -> None:
+        """partial → completed: the time of keeping has ended and what stayed is gone."""
+        self.state = self.State.COMPLETED
+        self.proof = [*self.proof, {"what": "purged", "count": count, "on": now.date().isoformat()}]
+        self.save(update_fields=["state", "proof"])

@@ -12,6 +12,7 @@ from portico.billing.documents.parts import buyer_party, buyer_values, footer_li
 from portico.billing.documents.render import Attachment, render_pdf
 from portico.billing.documents.sheet import Sheet, SheetFact, SheetSum, SheetText
 from portico.billing.models import Acceptance
+from portico.kit.errors import Missing
 
 MOST_VIEWS = 12
 """Openings told one by one; the others are counted."""
@@ -19,6 +20,8 @@ MOST_VIEWS = 12
 
 def certificate_pdf(acceptance: Acceptance) -> bytes:
     """The certificate as PDF, with the accepted paper attached and a drawn signature shown."""
+    if not acceptance.signer_name:
+        raise Missing(_("The evidence of this acceptance was deleted when the law asked to keep it no longer."))
     quotation = acceptance.version.quotation
     name = f"{quotation.number}-v{acceptance.version.version}.pdf"
     paper = Attachment(
