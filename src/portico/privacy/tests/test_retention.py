@@ -111,8 +111,8 @@ def test_traces_mails_and_sessions_go_by_age(world: World) -> None:
     for one, days, sent in zip(letters, (729, 731, 731), (True, True, False), strict=True):
         one.queued_at = world.now - timedelta(days=days)
         one.state = Letter.State.SENT if sent else Letter.State.QUEUED
-        one.next_attempt_at = None if sent else world.now
-        one.save(update_fields=["queued_at", "state", "next_attempt_at"])
+        one.next_attempt_at, one.sent_at = (None, one.queued_at) if sent else (world.now, None)
+        one.save(update_fields=["queued_at", "state", "next_attempt_at", "sent_at"])
     for key, days in (("old", -1), ("new", 1)):
         Session.objects.create(
             session_key=key, session_data=SessionStore().encode({}), expire_date=world.now + timedelta(days=days)
