@@ -162,6 +162,11 @@ TEMPLATES = [
 # Data ----------------------------------------------------------------------------------------------------------------
 
 
+def plans_after(wanted: str) -> int | None:
+    """How often a statement is asked before its plan is kept; None for never."""
+    return None if wanted == "none" else int(wanted)
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's description of the database at `url`: `sqlite:///path` or `postgresql://user:password@host:port/name?…`."""
     parts = urlsplit(url)
@@ -182,7 +187,7 @@ def database(url: str) -> dict[str, Any]:
     if parts.scheme in {"postgresql", "postgres"}:
         options = dict(parse_qsl(parts.query))
         return {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "portico.kit.postgresql",
             "NAME": unquote(parts.path.lstrip("/")),
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
@@ -190,7 +195,9 @@ def database(url: str) -> dict[str, Any]:
             "PORT": str(options.pop("port", "") or parts.port or ""),
             "CONN_MAX_AGE": None,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": options,
+            # What every page asks is planned once a connection (kit.postgresql); a pooler that hands out another connection
+            # for each transaction asks for ?prepare_threshold=none.
+            "OPTIONS": options | {"prepare_threshold": plans_after(options.get("prepare_threshold", "0"))},
         }
     raise ImproperlyConfigured(
         "DATABASE_URL must begin with postgresql:// or sqlite:///, e.g. postgresql://portico:password@db.example/portico"

@@ -85,7 +85,7 @@ class Prepared(Generic[Row]):
         """The rows."""
         plan = self.plan
         parameters = [value_of(given[part]) if type(part) is Slot else part for part in plan.parameters]
-        with connection.cursor() as cursor:
+        with planned_cursor() as cursor:
             cursor.execute(plan.sql, parameters)
             rows: Sequence[Sequence[Any]] = cursor.fetchall()
         shape, converters = plan.shape, plan.converters
@@ -106,6 +106,12 @@ class Prepared(Generic[Row]):
         """The first row, or None."""
         rows = self(**given)
         return rows[0] if rows else None
+
+
+def planned_cursor() -> Any:
+    """A cursor of our own backends (`kit.sqlite`, `kit.postgresql`) whose statements are planned once a connection."""
+    wrapper: Any = connection
+    return wrapper.planned_cursor()
 
 
 def with_constants(sql: str, parameters: Sequence[Any]) -> tuple[str, list[Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import chain, islice
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -70,15 +71,15 @@ def attention(
     expiring = [row for row in open_ones if row["current__valid_until"] <= until]
     answered = [row for row in open_ones if row["current__valid_until"] > until and row["answered"]]
     renewing = [row for row in subscriptions if row["days_left"] is not None and row["days_left"] <= RENEWS_SOON_DAYS]
-    found = [
-        *(_overdue(reader, row) for row in overdue),
-        *(_expiring(reader, row) for row in expiring),
-        *(_failed_payment(reader, row) for row in failed),
-        *(_awaiting(reader, row) for row in orders if row["left_minor"] > 0),
-        *(_answered(reader, row) for row in answered),
-        *(_renewing(reader, row) for row in renewing),
-    ]
-    return [replace(line, primary=line.primary and place == 0) for place, line in enumerate(found[:MOST])]
+    found = chain(
+        (_overdue(reader, row) for row in overdue),
+        (_expiring(reader, row) for row in expiring),
+        (_failed_payment(reader, row) for row in failed),
+        (_awaiting(reader, row) for row in orders if row["left_minor"] > 0),
+        (_answered(reader, row) for row in answered),
+        (_renewing(reader, row) for row in renewing),
+    )
+    return [replace(line, primary=False) if place else line for place, line in enumerate(islice(found, MOST))]
 
 
 def _failed(row: Row) -> bool:

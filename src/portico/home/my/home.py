@@ -229,6 +229,11 @@ def invoiced_by_day(customer: Any, since: Any) -> Any:
 # What follows from it --------------------------------------------------------------------------------------------------
 
 
+def newest(rows: Sequence[dict[str, Any]], day: str) -> list[dict[str, Any]]:
+    """The newest few of rows by their `day`."""
+    return sorted(rows, key=lambda row: (row[day], row["id"]), reverse=True)[:RECENT]
+
+
 def recent(invoices: Sequence[dict[str, Any]], quotations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The newest papers of both kinds, newest first, as the table shows them."""
     papers = [
@@ -247,7 +252,7 @@ def recent(invoices: Sequence[dict[str, Any]], quotations: Sequence[dict[str, An
             "currency": row["currency"],
             "order": (row["issued_on"], 1, row["id"]),
         }
-        for row in invoices
+        for row in newest(invoices, "issued_on")
     ]
     papers += [
         {
@@ -262,7 +267,7 @@ def recent(invoices: Sequence[dict[str, Any]], quotations: Sequence[dict[str, An
             "currency": row["current__currency"],
             "order": (row["sent_on"], 0, row["id"]),
         }
-        for row in quotations
+        for row in newest(quotations, "sent_on")
     ]
     return sorted(papers, key=lambda paper: paper["order"], reverse=True)[:RECENT]
 

@@ -36,3 +36,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Any:
         return self.connection.cursor(factory=Cursor)
+
+    def planned_cursor(self) -> Any:
+        """SQLite's driver keeps the plans of every cursor."""
+        return self.cursor()

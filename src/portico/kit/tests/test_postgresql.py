@@ -1,0 +1,89 @@
+"""Our PostgreSQL connection: plans that are kept, and a server that went away seen before it is asked."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import OperationalError
+from django.db import connection as default
+
+from portico.accounts.models import Seller
+from portico.kit.postgresql import base
+from portico.kit.prepared import prepared
+
+connection: Any = default  # the stubs know no health checks
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+
+@prepared
+def by_name(name: Any) -> Any:
+    """Sellers of a name."""
+    return Seller.objects.filter(legal_name=name).values("id")
+
+
+def kept_plans() -> list[str]:
+    """The statements that this connection keeps plans of."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def cut_off() -> None:
+    """The server ends our connection, as when it is restarted."""
+    connection.ensure_connection()
+    process = connection.connection.info.backend_pid
+    with psycopg.connect(connection.connection.info.dsn, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [process])
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [process]).fetchone():
+            pass
+
+
+def test_a_prepared_query_is_planned_once_and_others_are_not() -> None:
+    for name in ("one", "two", "three"):
+        by_name(name=name)
+        list(Seller.objects.filter(short_name=name))
+    plans = [plan for plan in kept_plans() if "accounts_seller" in plan]
+    assert len(plans) == 1
+    assert "legal_name" in plans[0]
+
+
+def test_a_server_that_went_away_is_seen_before_the_request_asks_it() -> None:
+    by_name(name="x")
+    connection.health_check_enabled, connection.health_check_done = True, False
+    connection.close_if_health_check_failed()
+    process = connection.connection.info.backend_pid
+    cut_off()
+    connection.health_check_done = False
+    connection.close_if_health_check_failed()
+    assert by_name(name="x") == []
+    assert connection.connection.info.backend_pid != process
+
+
+def test_the_control_without_the_look_fails() -> None:
+    by_name(name="x")
+    cut_off()
+    connection.health_check_enabled, connection.health_check_done = True, True
+    with pytest.raises(OperationalError):
+        by_name(name="x")
+    connection.close()
+
+
+def test_a_connection_that_lives_is_not_asked_and_a_silent_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.ensure_connection()
+    asked: list[int] = []
+
+    def is_usable(self: object) -> bool:
+        asked.append(1)
+        return True
+
+    monkeypatch.setattr(base.DatabaseWrapper, "is_usable", is_usable)
+    connection.health_check_enabled, connection.health_check_done = True, False
+    connection.close_if_health_check_failed()
+    asked.clear()
+    connection.health_check_done = False
+    connection.close_if_health_check_failed()
+    assert asked == []
+    monkeypatch.setattr(base, "QUIET", 0.0)
+    connection.health_check_done = False
+    connection.close_if_health_check_failed()
+    assert asked == [1]
