@@ -1,8 +1,9 @@
-"""Django's PostgreSQL backend with two things done more cheaply; nothing else differs.
+"""Django's PostgreSQL backend with three things done more cheaply; nothing else differs.
 
 A statement that is asked on every page is planned once a connection (`planned_cursor`): PostgreSQL otherwise plans it anew each
 time, which for a query of one row costs it more than running it. And whether the server is still there is seen from the socket
-before it is asked: a server that went away has closed it.
+before it is asked: a server that went away has closed it. And many rows at once are written as arrays whose texts are escaped in
+two passes: the driver's own way takes a call for every quotation mark, of which frozen documents have hundreds.
 """
 
 import select
@@ -10,10 +11,26 @@ import time
 from typing import Any
 
 from django.db.backends.postgresql import base
+from psycopg.types.array import ListDumper
 
 QUIET = 30.0
 """Seconds after which an unused connection is asked and not only looked at: a network may lose one without a word."""
 MOST_PLANS = 500
+
+
+class Escape:
+    """What an array's text needs before `"` and a backslash, in the place of the driver's regular expression."""
+
+    @staticmethod
+    def sub(_template: bytes, text: Any) -> bytes:
+        """The text with a backslash before each."""
+        return bytes(text).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+class Lists(ListDumper):
+    """Writes lists as the driver does, quicker."""
+
+    _re_esc: Any = Escape
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -24,6 +41,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection that plans at the first use what is sent by a `planned_cursor`."""
         made = super().get_new_connection(conn_params)
+        made.adapters.register_dumper(list, Lists)
         if made.prepare_threshold is not None:
             made.prepared_max = MOST_PLANS
         return made

@@ -87,3 +87,10 @@ def test_a_connection_that_lives_is_not_asked_and_a_silent_one_is(monkeypatch: p
     connection.health_check_done = False
     connection.close_if_health_check_failed()
     assert asked == [1]
+
+
+def test_texts_of_every_kind_survive_in_an_array() -> None:
+    texts = ['"', "\\", '\\"', '{"a": "b\\n"}', "", "null", "NULL", " ", "a,b", "{}", "é€", "line\nline", "'", "%s"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM unnest((%s)::text[])", [texts])
+        assert [row[0] for row in cursor.fetchall()] == texts
