@@ -2,8 +2,8 @@
 
 A statement that is asked on every page is planned once a connection (`planned_cursor`): PostgreSQL otherwise plans it anew each
 time, which for a query of one row costs it more than running it. And whether the server is still there is seen from the socket
-before it is asked: a server that went away has closed it. And many rows at once are written as arrays whose texts are escaped in
-two passes: the driver's own way takes a call for every quotation mark, of which frozen documents have hundreds.
+before it is asked: a server that went away has closed it. And many rows at once are written as arrays whose texts are escaped
+in two passes: the driver's own way takes a call for every quotation mark, of which frozen documents have hundreds.
 """
 
 import select
