@@ -41,6 +41,7 @@ def line_in(line: Line) -> pricing.LineIn:
         discount_percent=line.discount_percent,
         vat_category=line.vat_category,
         vat_rate=line.vat_rate,
+        part=line.part,
     )
 
 

@@ -69,10 +69,13 @@ def begin_quotation(
     subscription: Subscription | None,
     database_name: str,
     term_months: int,
-    by: User,
+    by: User | None,
     now: datetime,
+    **more: Any,
 ) -> Quotation:
     """A new quotation with an empty draft that has thirty days of validity and the terms of the last one sent.
+
+    `more` are further fields of Quotation: its origin, the fraction of a period that an upsell charges.
 
     Raises Invalid when the contact, the subscription or the name of the new database does not fit the customer.
     """
@@ -98,6 +101,7 @@ def begin_quotation(
             subscription=subscription,
             database_name=database_name,
             term_months=term_months,
+            **more,
         )
         version = quotation.versions.get()
         fields: dict[str, Any] = {"valid_until": default_valid_until(now, seller)}
@@ -249,6 +253,8 @@ def _put_amounts(row: QuotationLine, draft: LineDraft, quotation: Quotation) -> 
         product_rate=rate,
     )
     row.vat_category, row.vat_rate = decision.category, decision.rate
+    if quotation.fraction_days and row.product is not None and row.product.in_database:
+        row.part_days, row.part_of_days = quotation.fraction_days, quotation.fraction_of_days or 1
 
 
 def _put_totals(version: QuotationVersion, priced: pricing.Priced) -> None:

@@ -220,6 +220,7 @@ def frozen_line(line: InvoiceLine) -> list[Any]:
         line.vat_category,
         plain(line.vat_rate),
         line.net_minor,
+        *([line.part_days, line.part_of_days] if line.part != 1 else []),
     ]
 
 

@@ -98,9 +98,9 @@ def place_order(
 
 
 def _plan_changes(order: Order, quotation: Quotation, *, now: datetime) -> None:
-    """The subscription changes that wait for this order: those agreed with the quotation, else its database lines."""
-    planned = Change.objects.filter(quotation=quotation, state=Change.State.PENDING)
-    if planned.update(order=order) or quotation.kind == Quotation.Kind.RENEWAL:
+    """The subscription changes that wait for this order: what it removes by its quotation, and what its lines add."""
+    Change.objects.filter(quotation=quotation, state=Change.State.PENDING).update(order=order)
+    if quotation.kind == Quotation.Kind.RENEWAL:
         return
     if not order.subscription_id and not order.database_name:
         return
@@ -168,7 +168,10 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
         for change in changes:
             if change.apply(subscription, now=now):
                 day = today(now, order.seller.zone)
-                subscription.add(change.product, change.quantity, change.unit_price, change.discount_percent, day)
+                if change.kind == Change.Kind.REMOVE:
+                    subscription.end_at_renewal(change.product, change.quantity)
+                else:
+                    subscription.add(change.product, change.quantity, change.unit_price, change.discount_percent, day)
         if changes:
             Event.record("subscription.changed", subscription, now=now, customer=order.customer, order=order.number)
     in_database = order.lines.filter(kind=Line.Kind.LINE, product__kind__in=["application", "users", "plan", "theme"])

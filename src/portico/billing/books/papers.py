@@ -244,11 +244,14 @@ def check_content(paper: Paper) -> Iterator[Violation]:
 LINE_NAMES = (
     "position kind name detail quantity unit unit_price discount_percent vat_category vat_rate net_minor".split()
 )
+PART_NAMES = ["part_days", "part_of_days"]
+"""Frozen where a line is for a part of a period alone."""
 
 
 def frozen_line(line: dict[str, Any]) -> list[Any]:
     """A line's row in the form in which it was frozen."""
-    return [plain(line[name]) if isinstance(line[name], Decimal) else line[name] for name in LINE_NAMES]
+    part = [line[name] for name in PART_NAMES] if line["part_days"] != line["part_of_days"] else []
+    return [plain(line[name]) if isinstance(line[name], Decimal) else line[name] for name in LINE_NAMES] + part
 
 
 def differing(frozen: Any, found: list[Any]) -> str:
@@ -257,7 +260,7 @@ def differing(frozen: Any, found: list[Any]) -> str:
         return "otherwise than what was issued"
     parts = [
         f"{name} {here!r} instead of {then!r}"
-        for name, then, here in zip(LINE_NAMES, frozen, found, strict=True)
+        for name, then, here in zip([*LINE_NAMES, *PART_NAMES], frozen, found, strict=False)
         if then != here and name not in {"name", "detail"}
     ]
     return ", ".join(parts) or "another text"

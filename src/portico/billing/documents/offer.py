@@ -17,6 +17,7 @@ def offered(rows: Sequence[QuotationLine]) -> list[pricing.Offered]:
             quantity=row.quantity,
             unit_price=row.unit_price,
             discount_percent=row.discount_percent,
+            part=row.part,
             vat_category=row.vat_category,
             vat_rate=row.vat_rate,
             optional=row.optional,

@@ -15,16 +15,20 @@ from portico.kit.privacy import Privacy
 
 
 class Change(models.Model):
-    """One product more in a subscription. `pending → applied | cancelled`.
+    """One product more in a subscription from its order on, or less from its renewal on. `pending → applied | cancelled`.
 
     `subscription` is empty while the database of a new sale is not opened yet.
     """
 
     privacy = {
         Privacy.NONE: (
-            "id subscription quotation order product quantity unit_price discount_percent state created_at applied_at"
+            "id subscription quotation order kind product quantity unit_price discount_percent state created_at applied_at"
         )
     }
+
+    class Kind(models.TextChoices):
+        ADD = "add"
+        REMOVE = "remove"
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -34,6 +38,7 @@ class Change(models.Model):
     subscription = models.ForeignKey(Subscription, null=True, on_delete=models.PROTECT, related_name="changes")
     quotation = models.ForeignKey(Quotation, null=True, on_delete=models.PROTECT, related_name="changes")
     order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=6, choices=Kind, default=Kind.ADD)
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
     quantity = FourDecimals()
     unit_price = FourDecimals(help_text="for one unit and one whole term")

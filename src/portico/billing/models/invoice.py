@@ -276,7 +276,8 @@ class InvoiceLine(Line):
 
     privacy = {
         Privacy.NONE: (
-            "id invoice position kind product quantity unit unit_price discount_percent vat_category vat_rate net_minor "
+            "id invoice position kind product quantity unit unit_price discount_percent part_days part_of_days "
+            "vat_category vat_rate net_minor "
             "order_line deducts credits"
         ),
         Privacy.INVOICE: "name detail",

@@ -155,7 +155,8 @@ class OrderLine(Line):
 
     privacy = {
         Privacy.NONE: (
-            "id order position kind product quantity unit unit_price discount_percent vat_category vat_rate net_minor "
+            "id order position kind product quantity unit unit_price discount_percent part_days part_of_days "
+            "vat_category vat_rate net_minor "
             "delivered_quantity invoiced_quantity invoiced_net_minor"
         ),
         Privacy.CONTRACT: "name detail",

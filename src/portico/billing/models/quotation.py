@@ -357,7 +357,8 @@ class QuotationLine(Line):
 
     privacy = {
         Privacy.NONE: (
-            "id version key position kind product quantity unit unit_price discount_percent vat_category vat_rate "
+            "id version key position kind product quantity unit unit_price discount_percent part_days part_of_days "
+            "vat_category vat_rate "
             "net_minor optional selected quantity_min quantity_max"
         ),
         Privacy.OFFER: "name detail",

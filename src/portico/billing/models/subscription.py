@@ -105,6 +105,45 @@ class Subscription(models.Model):
         self.save(update_fields=["state", "period_start", "period_end"])
         return SubscriptionPeriod.objects.create(subscription=self, start=start, end=self.period_end)
 
+    def end_at_renewal(self, product: Product, quantity: Decimal) -> None:
+        """Let `quantity` of `product` end with the period: paid until then, not renewed. What ends is an item of its own.
+
+        The dearest units end first. Raises Conflict when there are not so many, or nothing has begun.
+        """
+        if self.period_end is None:
+            raise Conflict(_("This subscription has not begun; there is nothing to remove."))
+        left = quantity
+        for item in self.items.filter(product=product, ended_on=None).order_by("-unit_price", "-id"):
+            ending = min(item.quantity, left)
+            if ending == item.quantity:
+                item.ended_on = self.period_end
+                item.save(update_fields=["ended_on"])
+            elif ending:
+                item.split(ending, ended_on=self.period_end)
+            left -= ending
+        if left:
+            raise Conflict(
+                _("There are not so many %(name)s in this subscription. Nothing was changed.") % {"name": product.name}
+            )
+
+    def keep(self, product: Product, on: date) -> None:
+        """Take back that units of `product` end with the period; each joins the item at its price. `on` is today."""
+        for item in self.items.filter(product=product, ended_on__gt=on).order_by("id"):
+            same = self.items.filter(
+                product=product,
+                unit_price=item.unit_price,
+                discount_percent=item.discount_percent,
+                started_on=item.started_on,
+                ended_on=None,
+            ).first()
+            if same is None:
+                item.ended_on = None
+                item.save(update_fields=["ended_on"])
+            else:
+                same.quantity += item.quantity
+                item.delete()
+                same.save(update_fields=["quantity"])
+
     def add(
         self, product: Product, quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, on: date
     ) -> None:
@@ -158,6 +197,16 @@ class SubscriptionItem(models.Model):
 
     def __str__(self) -> str:
         return self.description
+
+    def split(self, quantity: Decimal, *, ended_on: date) -> "SubscriptionItem":
+        """Move `quantity` of this item into one of its own that ends on `ended_on` (exclusive)."""
+        self.quantity -= quantity
+        self.save(update_fields=["quantity"])
+        return SubscriptionItem.objects.create(
+            subscription_id=self.subscription_id, product_id=self.product_id, description=self.description,
+            quantity=quantity, unit_price=self.unit_price, discount_percent=self.discount_percent,
+            started_on=self.started_on, ended_on=ended_on,
+        )  # fmt: skip
 
 
 class SubscriptionPeriod(models.Model):

@@ -1,19 +1,27 @@
 """The customer's subscriptions: what runs in which database, until when, and what its renewal costs."""
 
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
+from typing import Any
 
-from django.http import HttpResponse
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
-from portico.billing.models import Invoice, Order, Quotation, Subscription
-from portico.billing.subscribed import COLUMNS, STATUSES, complete, in_groups, papers_of, periods_of, with_items
-from portico.kit.errors import Missing
+from portico.billing.actions.change import preview as price_change
+from portico.billing.actions.change import request_change
+from portico.billing.models import Change, Invoice, Order, Product, Quotation, Subscription
+from portico.billing.my.changing import choices, note_of, wanted_from
+from portico.billing.subscribed import COLUMNS, SHORT, STATUSES, complete, in_groups, papers_of, periods_of, with_items
+from portico.kit import formats
+from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
 
@@ -55,7 +63,54 @@ def index(request: MemberRequest) -> HttpResponse:
 @member()
 @require_safe
 def detail(request: MemberRequest, database: str) -> HttpResponse:
-    """One subscription: its items, its renewal, its periods, and the papers around it."""
+    """One subscription: what it holds, what a change that the address names would cost, its renewal and its papers."""
+    return page(request, database, request.GET)
+
+
+@member()
+@require_safe
+def preview(request: MemberRequest, database: str) -> HttpResponse:
+    """The same page: an address of its own for what asks for the price alone."""
+    return page(request, database, request.GET)
+
+
+@member("approver")
+@require_POST
+def change(request: MemberRequest, database: str) -> HttpResponse:
+    """Get the quotation for what was chosen; what costs nothing is done at once."""
+    subscription = find(request, database)
+    language = request.user.language
+    try:
+        wanted = wanted_from(request.POST, request.member.customer.seller, language)
+        seen = request.POST.get("seen", "")
+        quotation = request_change(
+            subscription=subscription,
+            wanted=wanted,
+            seen_minor=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 16 else None,
+            by=request.member,
+            now=timezone.now(),
+        )
+    except Invalid as refusal:
+        return page(request, database, request.POST, problem=refusal.message)
+    if quotation is None:
+        messages.success(request, _("Your change is noted. Nothing is to pay for it."))
+        return HttpResponseRedirect(reverse("my:subscriptions.detail", args=[database]))
+    messages.success(request, _("Here is the quotation. Accept it, and your database changes."))
+    return HttpResponseRedirect(reverse("my:quotations.detail", args=[quotation.number]))
+
+
+def find(request: MemberRequest, database: str) -> Subscription:
+    """The subscription of this database with its customer; Missing."""
+    rows = Subscription.objects.visible_to(request.member).select_related("database")
+    found = rows.filter(database__name=database).order_by("id").first()
+    if found is None:
+        raise Missing(_("There is no subscription of this name."))
+    found.customer = request.member.customer
+    return found
+
+
+def page(request: MemberRequest, database: str, fields: QueryDict, *, problem: str = "") -> HttpResponse:
+    """The page with the choice that `fields` hold."""
     customer = request.member.customer
     day = today(timezone.now(), customer.seller.zone)
     one = Subscription.objects.visible_to(request.member).filter(database__name=database).order_by("id")
@@ -68,6 +123,7 @@ def detail(request: MemberRequest, database: str) -> HttpResponse:
         "subscription": row,
         "groups": in_groups(row["items"], row["currency"]),
         "periods": periods_of(row["id"], day),
+        "changes": changes_of(row["id"]),
         "today": day,
     } | papers_of(
         row["id"],
@@ -77,10 +133,52 @@ def detail(request: MemberRequest, database: str) -> HttpResponse:
         day=day,
         zone=customer.seller.zone,
     )
-    return render(request, "billing/my/subscriptions/detail.html", context)
+    status = 200
+    if row["state"] == Subscription.State.ACTIVE and row["period_start"] <= day < row["period_end"]:
+        offered, problem = offer_of(request, database, fields, day, problem)
+        context |= offered
+        status = 400 if problem else 200
+    return render(request, "billing/my/subscriptions/detail.html", context | {"problem": problem}, status=status)
+
+
+def offer_of(
+    request: MemberRequest, database: str, fields: QueryDict, day: date, problem: str
+) -> tuple[dict[str, Any], str]:
+    """What can be changed and what the choice costs, and what is wrong with the choice."""
+    subscription, customer, language = find(request, database), request.member.customer, request.user.language
+    items = list(subscription.items.select_related("product").order_by("id"))
+    wanted: dict[Product, Decimal] = {}
+    shown = None
+    try:
+        wanted = wanted_from(fields, customer.seller, language)
+        shown = price_change(subscription, wanted, customer=customer, now=timezone.now(), items=items)
+    except Invalid as refusal:
+        problem, wanted = problem or refusal.message, {}
+    renewal = formats.day(subscription.period_end, language) if subscription.period_end else ""
+    rows = [(one, note_of(one.step, renewal)) for one in shown.rows] if shown else []
+    chosen = {one.step.holding.product.code: one.step.after for one in shown.rows} if shown else {}
+    offered = choices(subscription, items, wanted, day)
+    return {
+        "choices": offered,
+        "shown": shown if rows else None,
+        "rows": rows,
+        "chosen": chosen,
+        "shown_fields": {one.product.code for one in offered.users},
+        "last_day": formats.day(subscription.period_end - timedelta(days=1), language)
+        if subscription.period_end
+        else "",
+    }, problem
+
+
+def changes_of(subscription: int) -> list[Change]:
+    """The latest changes that were made, newest first, each with who ordered it and by which order."""
+    made = Change.objects.filter(subscription=subscription, state=Change.State.APPLIED)
+    return list(made.select_related("product", "order__created_by").order_by("-applied_at", "-id")[:SHORT])
 
 
 urlpatterns = [
     path("subscriptions/", index, name="subscriptions.index"),
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
+    path("subscriptions/<str:database>/change/", change, name="subscriptions.change"),
+    path("subscriptions/<str:database>/preview/", preview, name="subscriptions.preview"),
 ]

@@ -1,0 +1,98 @@
+"""Changing a subscription through its page: what is chosen stands in the address, its price beside it, then the quotation."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from lxml import html
+
+from portico.billing.models import Quotation, Subscription
+from portico.billing.tests.my.pages import books, form_of, queries_of, text_of
+from portico.cast import World
+
+Browser = Callable[..., Client]
+PAGE = "/my/subscriptions/atelier-fontaine/"
+
+
+def products(page: bytes) -> dict[str, str]:
+    """The applications on the page with their status, by code."""
+    tree = html.fromstring(page.decode())
+    return {one.get("data-product"): one.get("data-status") for one in tree.xpath("//li[@data-product]")}
+
+
+def test_the_page_offers_what_could_be_added_and_prices_what_is_chosen(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    before = books()
+    first = client.get(PAGE)
+    assert products(first.content)["manufacturing"] == "installed"
+    assert products(first.content)["point-of-sale"] == "available"
+    assert "Get quotation" not in text_of(first)
+    chosen = client.get(PAGE, {"p-users": "13", "set": "point-of-sale:1"})
+    told = text_of(chosen)
+    assert products(chosen.content)["point-of-sale"] == "adding"
+    for words in ("10 to 13", "From renewal", "Unchanged", "Get quotation"):
+        assert words in told
+    again = client.get(f"{PAGE}preview/", {"p-users": "13", "p-point-of-sale": "1", "set": "manufacturing:0"})
+    assert products(again.content)["manufacturing"] == "removing"
+    assert products(again.content)["point-of-sale"] == "adding"
+    assert books() == before, "looking writes nothing"
+
+
+def test_get_quotation_posts_what_was_seen(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    page = client.get(PAGE, {"p-users": "13", "set": "point-of-sale:1"})
+    posted = form_of(page, "/change/")
+    answer = client.post(f"{PAGE}change/", posted, follow=True)
+    quotation = Quotation.objects.filter(origin="portal").get()
+    assert answer.redirect_chain[-1][0] == f"/my/quotations/{quotation.number}/"
+    assert quotation.current
+    assert int(posted["seen"]) == quotation.current.total_minor
+    assert "Here is the quotation" in text_of(answer)
+    assert client.post(f"{PAGE}change/", posted | {"seen": "1"}).status_code == 409
+
+
+def test_what_costs_nothing_is_done_at_once_and_told(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    page = client.get(PAGE, {"set": "manufacturing:0"})
+    assert "Save the change" in text_of(page)
+    answer = client.post(f"{PAGE}change/", form_of(page, "/change/"), follow=True)
+    assert "Nothing is to pay" in text_of(answer)
+    assert products(answer.content)["manufacturing"] == "ending"
+    back = client.get(PAGE, {"set": "manufacturing:1"})
+    assert products(back.content)["manufacturing"] == "keeping"
+    client.post(f"{PAGE}change/", form_of(back, "/change/"))
+    assert products(client.get(PAGE).content)["manufacturing"] == "installed"
+
+
+@pytest.mark.parametrize(
+    "query", [{"p-users": "many"}, {"p-users": "-1"}, {"p-nothing": "1"}, {"set": "users"}, {"set": "point-of-sale:2"}]
+)
+def test_a_wrong_choice_is_told_on_the_page(world: World, client_for: Browser, query: dict[str, str]) -> None:
+    client = client_for(world.camille)
+    before = books()
+    assert client.get(PAGE, query).status_code == 400
+    assert client.post(f"{PAGE}change/", query).status_code == 400
+    assert books() == before
+
+
+def test_who_does_not_decide_looks_and_cannot_change(world: World, client_for: Browser) -> None:
+    client = client_for(world.julien)
+    assert 'name="set"' not in client.get(PAGE).content.decode()
+    assert client.post(f"{PAGE}change/", {"p-users": "11"}).status_code == 403
+    assert client_for(world.lena).post(f"{PAGE}change/", {"p-users": "11"}).status_code == 404
+    assert not Quotation.objects.filter(origin="portal").exists()
+
+
+def test_what_does_not_run_is_shown_and_not_changed(world: World, client_for: Browser) -> None:
+    Subscription.objects.filter(database__name="atelier-fontaine").update(state="past_due")
+    client = client_for(world.camille)
+    page = client.get(PAGE)
+    assert "What it holds" in text_of(page)
+    assert 'name="set"' not in page.content.decode()
+    assert client.post(f"{PAGE}change/", {"p-users": "11"}).status_code == 409
+
+
+def test_the_page_costs_few_statements(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    assert queries_of(client, PAGE) <= 13
+    assert queries_of(client, f"{PAGE}?p-users=13&set=point-of-sale:1") <= 15
