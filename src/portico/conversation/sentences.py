@@ -155,6 +155,21 @@ SENTENCES: dict[str, Sentence] = {
         "layers",
         lazy("The subscription was changed by order %(order)s."),
     ),
+    "subscription.added": Sentence(
+        lazy("%(who)s added %(quantity)s × %(product)s, which costs nothing."),
+        "circle-plus",
+        lazy("%(quantity)s × %(product)s was added, which costs nothing."),
+    ),
+    "subscription.removed": Sentence(
+        lazy("%(who)s removed %(quantity)s × %(product)s from the renewal on."),
+        "circle-minus",
+        lazy("%(quantity)s × %(product)s ends with the renewal."),
+    ),
+    "subscription.kept": Sentence(
+        lazy("%(who)s keeps %(quantity)s × %(product)s after all."),
+        "circle-check",
+        lazy("%(quantity)s × %(product)s stays after all."),
+    ),
     "subscription.renewed": Sentence(
         lazy("%(who)s renewed the subscription by order %(order)s."),
         "calendar-range",
