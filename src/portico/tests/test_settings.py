@@ -78,7 +78,7 @@ def test_the_database_is_read_from_its_address(tmp_path: Path) -> None:
     _status, said = settings(
         tmp_path, "[s.DATABASES['default'][k] for k in ('HOST','PORT','USER','PASSWORD','OPTIONS')]"
     )
-    assert said.strip() == "['db.example', '5433', 'portico', 'p@ss', {'sslmode': 'require'}]"
+    assert said.strip() == "['db.example', '5433', 'portico', 'p@ss', {'sslmode': 'require', 'prepare_threshold': 0}]"
 
 
 def test_only_the_named_hosts_are_served(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The customer's subscriptions: what runs in which database, until when, and what its renewal costs."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -123,7 +124,7 @@ def page(request: MemberRequest, database: str, fields: QueryDict, *, problem: s
         "subscription": row,
         "groups": in_groups(row["items"], row["currency"]),
         "periods": periods_of(row["id"], day),
-        "changes": changes_of(row["id"]),
+        "changes": changes_of(row["id"]) if runs(row, day) else [],
         "today": day,
     } | papers_of(
         row["id"],
@@ -134,11 +135,16 @@ def page(request: MemberRequest, database: str, fields: QueryDict, *, problem: s
         zone=customer.seller.zone,
     )
     status = 200
-    if row["state"] == Subscription.State.ACTIVE and row["period_start"] <= day < row["period_end"]:
+    if runs(row, day):
         offered, problem = offer_of(request, database, fields, day, problem)
         context |= offered
         status = 400 if problem else 200
     return render(request, "billing/my/subscriptions/detail.html", context | {"problem": problem}, status=status)
+
+
+def runs(row: Mapping[str, Any], day: date) -> bool:
+    """Whether the subscription can be changed on this day."""
+    return bool(row["state"] == Subscription.State.ACTIVE and row["period_start"] <= day < row["period_end"])
 
 
 def offer_of(

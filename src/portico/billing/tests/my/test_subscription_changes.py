@@ -94,5 +94,5 @@ def test_what_does_not_run_is_shown_and_not_changed(world: World, client_for: Br
 
 def test_the_page_costs_few_statements(world: World, client_for: Browser) -> None:
     client = client_for(world.camille)
-    assert queries_of(client, PAGE) <= 13
-    assert queries_of(client, f"{PAGE}?p-users=13&set=point-of-sale:1") <= 15
+    assert queries_of(client, PAGE) <= 12
+    assert queries_of(client, f"{PAGE}?p-users=13&set=point-of-sale:1") <= 14
