@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from portico.billing.actions import notices, pay, remind, schedule
+from portico.accounts.models import Seller
+from portico.billing.actions import notices, pay, remind, renew, schedule
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -57,6 +58,12 @@ def _abandoned(payment: Payment, now: datetime) -> bool:
 def scheduled_quotations(now: datetime) -> int:
     """Quotations whose moment to be sent has come."""
     return schedule.send_due(now)
+
+
+@sweep(every=30)
+def renewals(now: datetime) -> int:
+    """Subscriptions that renew by themselves and whose period is over."""
+    return sum(renew.renew_due(seller, now=now) for seller in Seller.objects.all())
 
 
 # What is told by mail without anybody doing something.

@@ -170,6 +170,14 @@ SENTENCES: dict[str, Sentence] = {
         "circle-check",
         lazy("%(quantity)s × %(product)s stays after all."),
     ),
+    "subscription.went_on": Sentence(
+        lazy("%(who)s renewed the subscription with invoice %(number)s."),
+        "calendar-range",
+        lazy("The subscription renewed itself with invoice %(number)s."),
+    ),
+    "subscription.tried_again": Sentence(
+        lazy("%(who)s lets the renewal be tried again."), "calendar-range", lazy("The renewal is tried again.")
+    ),
     "subscription.renewed": Sentence(
         lazy("%(who)s renewed the subscription by order %(order)s."),
         "calendar-range",

@@ -1,14 +1,38 @@
-"""Renewing: what the next period of a subscription costs, by the one pricing that its quotation and invoice will use."""
+"""Renewing: what the next period of a subscription costs, by the one pricing that its quotation and invoice will use, and
+the run that begins it for those that renew by themselves.
+"""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from portico.accounts.models import Customer
+from django.db import OperationalError, connection, transaction
+from django.db.models import Min, QuerySet
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from portico.accounts.models import Customer, Event, Seller, User
 from portico.billing import pricing, vat
-from portico.kit.errors import Invalid
+from portico.billing.actions.issue import Paper, Totalled, issue_papers
+from portico.billing.models import (
+    Invoice,
+    InvoiceLine,
+    NumberSeries,
+    Subscription,
+    SubscriptionItem,
+    SubscriptionPeriod,
+)
+from portico.kit import formats
+from portico.kit.db import claim
+from portico.kit.errors import Conflict, Invalid
+from portico.kit.periods import next_period_end, today
+
+logger = logging.getLogger("portico.renewals")
 
 
 @dataclass(frozen=True)
@@ -71,3 +95,163 @@ def price_renewal(items: Iterable[Renewing], *, customer: Customer, currency: st
             )
         )
     return pricing.price(lines, currency)
+
+
+# Renewing what is due --------------------------------------------------------------------------------------------------
+
+BATCH = 100
+"""Subscriptions in one transaction: short enough that nobody waits long for the invoice series."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """A locked subscription, the period that begins, the items that it holds and what they cost."""
+
+    subscription: Subscription
+    start: date
+    end: date
+    items: Sequence[SubscriptionItem]
+    priced: pricing.Priced
+
+
+def renew_due(seller: Seller, *, now: datetime, most: int = BATCH) -> int:
+    """Begin the next period of subscriptions that renew by themselves, and invoice it; how many were looked at.
+
+    One transaction a batch; a row that another worker holds is left to it. Once for each subscription and period, however
+    often and wherever it runs: the period is a row of its own (`one_period_per_start`). What cannot be renewed goes on
+    staff's list with the reason and is left out, so that the others go on; after any other fault each is tried alone.
+    """
+    day = today(now, seller.zone)
+    try:
+        with transaction.atomic():
+            return _renew(list(_due(seller, day)[:most]), seller, now=now)
+    except OperationalError:  # the database went away: nothing was done, and nobody is to blame
+        raise
+    except Exception:
+        logger.exception("a batch of renewals failed; each is tried alone")
+    keys = list(_due(seller, day).values_list("pk", flat=True)[:most])
+    for key in keys:
+        try:
+            with transaction.atomic():
+                _renew(list(_due(seller, day).filter(pk=key)), seller, now=now)
+        except OperationalError:
+            raise
+        except Exception as fault:
+            logger.exception("a subscription could not be renewed")
+            _put_aside(key, _("An unexpected fault (%(fault)s).") % {"fault": type(fault).__name__})
+    return len(keys)
+
+
+def _due(seller: Seller, day: date) -> QuerySet[Subscription]:
+    """What is to be renewed, the longest due first, each locked; not what is on staff's list already."""
+    rows = Subscription.objects.filter(
+        customer__seller=seller,
+        state=Subscription.State.ACTIVE,
+        auto_renew=True,
+        period_end__lte=day,
+        renewal_problem="",
+    )
+    locked = rows.select_for_update(of=("self",), skip_locked=connection.features.has_select_for_update_skip_locked)
+    return locked.select_related("customer__seller", "database").order_by("period_end", "id")
+
+
+def _renew(rows: Sequence[Subscription], seller: Seller, *, now: datetime) -> int:
+    """Renew locked subscriptions, in a handful of statements however many there are."""
+    found = list(_read(rows, seller))
+    periods = [SubscriptionPeriod(subscription=one.subscription, start=one.start, end=one.end) for one in found]
+    SubscriptionPeriod.objects.bulk_create(periods)
+    for one in found:
+        one.subscription.period_start, one.subscription.period_end = one.start, one.end
+    Subscription.objects.bulk_update([one.subscription for one in found], ["period_start", "period_end"])
+    papers = [
+        _paper(one, period, seller, now) for one, period in zip(found, periods, strict=True) if one.priced.total_minor
+    ]
+    issued = issue_papers(papers, by=None, now=now) if papers else []
+    numbers = {invoice.period_id: invoice.number for invoice in issued}
+    Event.objects.bulk_create(
+        Event.of(
+            "subscription.went_on", one.subscription, now=now, by=None, customer=one.subscription.customer,
+            number=numbers.get(period.pk, ""), until=one.end.isoformat(),
+        )
+        for one, period in zip(found, periods, strict=True)
+    )  # fmt: skip
+    return len(rows)
+
+
+def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
+    """Each with its next period and price; what has none is put aside. Two queries."""
+    keys = [row.pk for row in rows]
+    items: dict[int, list[SubscriptionItem]] = defaultdict(list)
+    for item in SubscriptionItem.objects.filter(subscription__in=keys).select_related("product").order_by("id"):
+        items[item.subscription_id].append(item)
+    first = SubscriptionPeriod.objects.filter(subscription__in=keys).order_by().values_list("subscription")
+    anchors = dict(first.annotate(first=Min("start")))
+    for row in rows:
+        row.customer.seller = seller
+        start = row.period_end
+        assert start is not None, "the database holds that what runs has a period"
+        held = [item for item in items[row.pk] if item.ended_on is None or item.ended_on > start]
+        renewing = [
+            Renewing(
+                key=place, kind=item.product.kind, quantity=item.quantity, unit_price=item.unit_price,
+                discount_percent=item.discount_percent, vat_category=item.product.vat_category,
+                vat_rate=item.product.vat_rate,
+            )
+            for place, item in enumerate(held)
+        ]  # fmt: skip
+        problem, priced = "", None
+        try:
+            priced = price_renewal(renewing, customer=row.customer, currency=row.currency, on=start)
+        except Invalid as refusal:
+            problem = refusal.message
+        if not held:
+            problem = gettext_noop("It holds nothing that could be renewed.")
+        elif priced is None and not problem:
+            problem = gettext_noop("The customer's VAT number is not checked, so the VAT cannot be told.")
+        if problem or priced is None:
+            _put_aside(row.pk, problem)
+            continue
+        end = next_period_end(anchors.get(row.pk, start), start, row.term_months)
+        yield Due(row, start, end, held, priced)
+
+
+def _put_aside(key: int, problem: str) -> None:
+    """On staff's list, with the reason; tried again when somebody says so (`try_again`)."""
+    Subscription.objects.filter(pk=key).update(renewal_problem=problem[:300])
+
+
+def _paper(one: Due, period: SubscriptionPeriod, seller: Seller, now: datetime) -> Paper:
+    """The invoice of the period."""
+    subscription, customer = one.subscription, one.subscription.customer
+    language = customer.language
+    with translation.override(language):
+        title = _("Renewal of %(name)s") % {"name": subscription.database.name}
+        span = _("%(first)s to %(last)s") % {
+            "first": formats.day(one.start, language),
+            "last": formats.day(one.end - timedelta(days=1), language),
+        }
+    rows = [
+        InvoiceLine(
+            position=place, kind="line", product=item.product, name=item.description or item.product.name, detail=span,
+            quantity=item.quantity, unit=item.product.unit, unit_price=item.unit_price,
+            discount_percent=item.discount_percent, vat_category=line.vat_category, vat_rate=line.vat_rate,
+            net_minor=line.net_minor,
+        )
+        for place, (item, line) in enumerate(zip(one.items, one.priced.lines, strict=True), start=1)
+    ]  # fmt: skip
+    groups = {(group.category, group.rate): (group.base_minor, group.vat_minor) for group in one.priced.groups}
+    invoice = Invoice(
+        seller=seller, customer=customer, kind=Invoice.Kind.INVOICE, series=NumberSeries.Series.INVOICE, title=title,
+        language=language, currency=subscription.currency, period=period, created_at=now, delivered_on=one.start,
+    )  # fmt: skip
+    return Paper(invoice, Totalled(rows, groups), terms="", due_days=customer.payment_terms_days)
+
+
+def try_again(*, subscription: Subscription, by: User, now: datetime) -> None:
+    """Staff mended what stood in the way: the next run takes it up. Conflict when it is not on the list."""
+    with transaction.atomic():
+        if not claim(Subscription.objects.filter(pk=subscription.pk).exclude(renewal_problem=""), renewal_problem=""):
+            raise Conflict(_("This subscription is not on the list of those that could not be renewed."))
+        Event.record(
+            "subscription.tried_again", subscription, now=now, by=by, customer=subscription.customer, visible=False
+        )

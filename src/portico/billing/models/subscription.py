@@ -46,7 +46,7 @@ class Subscription(models.Model):
     """What is paid for a database each period. Periods are half-open days in the seller's zone."""
 
     privacy = {
-        Privacy.NONE: "id state currency term_months period_start period_end auto_renew created_at",
+        Privacy.NONE: "id state currency term_months period_start period_end auto_renew renewal_problem created_at",
         Privacy.SUBSCRIPTION: "customer database",
     }
 
@@ -66,6 +66,7 @@ class Subscription(models.Model):
     period_start = models.DateField(null=True)
     period_end = models.DateField(null=True, help_text="exclusive: the renewal date")
     auto_renew = models.BooleanField(default=False)
+    renewal_problem = models.CharField(max_length=300, blank=True, help_text="why the last run could not renew it")
     created_at = models.DateTimeField()
 
     objects = SubscriptionQuerySet.as_manager()
@@ -83,7 +84,12 @@ class Subscription(models.Model):
                 condition=Q(term_months__gte=1, term_months__lte=120), name="subscription_term_months"
             ),
         ]
-        indexes = [models.Index(fields=["customer", "id"], name="subscription_of_customer")]
+        indexes = [
+            models.Index(fields=["customer", "id"], name="subscription_of_customer"),
+            models.Index(
+                fields=["period_end", "id"], condition=Q(state="active", auto_renew=True), name="subscription_to_renew"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.database.name
