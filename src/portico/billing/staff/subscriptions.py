@@ -3,17 +3,19 @@
 from functools import partial
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import F, Q
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
+from portico.billing.actions.renew import try_again
 from portico.billing.models import Invoice, Order, Quotation, Subscription
 from portico.billing.subscribed import (
     COLUMNS,
@@ -108,7 +110,21 @@ def detail(request: StaffRequest, database: str) -> HttpResponse:
     return render(request, "billing/staff/subscriptions/detail.html", context)
 
 
+@staff("sales", "finance")
+@require_POST
+def again(request: StaffRequest, database: str) -> HttpResponse:
+    """Let the next run take up a subscription that could not be renewed."""
+    found = Subscription.objects.filter(customer__seller=request.seller, database__name=database)
+    subscription = found.select_related("customer").order_by("id").first()
+    if subscription is None:
+        raise Missing(_("There is no subscription of this name."))
+    try_again(subscription=subscription, by=request.user, now=timezone.now())
+    messages.success(request, _("The renewal is tried again within a minute."))
+    return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
+
+
 urlpatterns = [
     path("subscriptions/", index, name="subscriptions.index"),
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
+    path("subscriptions/<str:database>/again/", again, name="subscriptions.again"),
 ]

@@ -60,6 +60,11 @@ LOOKS = {
         "warn", "circle-alert", ngettext_lazy("%(n)d disputed invoice", "%(n)d disputed invoices", "n"),
         lazy("Solve"), "invoices", "status=disputed",
     ),
+    "renewals": Look(
+        "danger", "layers",
+        ngettext_lazy("%(n)d subscription could not be renewed", "%(n)d subscriptions could not be renewed", "n"),
+        lazy("Look"), "subscriptions", "status=active",
+    ),
     "letters": Look(
         "danger", "circle-alert",
         ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
@@ -190,6 +195,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "requests": _("asked on %(date)s"),
         "questions": _("asked on %(date)s"),
         "disputes": _("disputed on %(date)s"),
+        "renewals": _("due on %(date)s"),
         "letters": _("written on %(date)s"),
         "expiring": _("Valid Until %(date)s"),
         "viewed": _("Valid Until %(date)s"),

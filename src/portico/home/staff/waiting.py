@@ -14,7 +14,16 @@ from django.db.models.functions import Cast, Coalesce, NullIf, TruncDate
 from django.urls import reverse
 
 from portico.accounts.models import Seller
-from portico.billing.models import ChangeRequest, Invoice, Order, OrderLine, Payment, Quotation, QuotationVersion
+from portico.billing.models import (
+    ChangeRequest,
+    Invoice,
+    Order,
+    OrderLine,
+    Payment,
+    Quotation,
+    QuotationVersion,
+    Subscription,
+)
 from portico.billing.models.line import Line
 from portico.billing.staff.payments import TO_REVIEW
 from portico.conversation.models import Message, Thread
@@ -148,6 +157,15 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             on=TruncDate("disputed_at", tzinfo=zone),
             minor=F("amount_due_minor"),
             currency=F("currency"),
+        ),
+        Source(
+            "renewals",
+            Subscription.objects.filter(customer__seller=seller).exclude(renewal_problem=""),
+            noun=Value("subscriptions.detail"),
+            key=F("database__name"),
+            title=F("database__name"),
+            customer=F("customer__legal_name"),
+            on=F("period_end"),
         ),
         Source(
             "letters",

@@ -83,3 +83,15 @@ def test_an_unknown_database_is_404(world: World, client_for: Browser, name: str
 def test_a_customer_does_not_see_the_desks_pages(world: World, client_for: Browser) -> None:
     for address in (LIST, f"{LIST}{MAIN}/"):
         assert client_for(world.camille).get(address).status_code in {302, 403, 404}
+
+
+def test_what_could_not_be_renewed_waits_on_today_and_is_tried_again(world: World, client_for: Browser) -> None:
+    Subscription.objects.filter(database__name=MAIN).update(renewal_problem="It holds nothing that could be renewed.")
+    client = client_for(world.omar)
+    assert "1 subscription could not be renewed" in text_of(client.get("/staff/"))
+    page = client.get(f"{LIST}{MAIN}/")
+    assert "It holds nothing that could be renewed." in text_of(page)
+    assert "within a minute" in text_of(client.post(f"{LIST}{MAIN}/again/", follow=True))
+    assert not Subscription.objects.exclude(renewal_problem="").exists()
+    assert client.post(f"{LIST}{MAIN}/again/").status_code == 409
+    assert client.post(f"{LIST}nothing/again/").status_code == 404
