@@ -396,19 +396,16 @@ def request_change(
             Change(
                 subscription=subscription,
                 quotation=quotation,
-                kind=Change.Kind.REMOVE,
+                kind=Change.Kind.REMOVE if step.removed else Change.Kind.KEEP,
                 product=step.holding.product,
-                quantity=step.removed,
+                quantity=step.removed or step.kept,
                 unit_price=step.unit_price,
                 discount_percent=step.discount_percent,
                 created_at=now,
             )
             for step in steps
-            if step.removed
+            if step.removed or step.kept
         )
-        for step in steps:
-            if step.kept:
-                _keep(subscription, step, shown.effective)
         sent = send_quotation(quotation=quotation, by=None, now=now)
         assert (sent.total_minor, sent.currency) == (shown.today_minor, shown.currency), "the preview is the bill"
     quotation.refresh_from_db()
@@ -422,7 +419,7 @@ def _settle(subscription: Subscription, steps: Iterable[Step], *, by: Membership
         if step.removed:
             subscription.end_at_renewal(step.holding.product, step.removed)
         elif step.kept:
-            _keep(subscription, step, day)
+            subscription.keep(step.holding.product, step.kept, day)
         if step.added:
             name = "subscription.added"
             subscription.add(step.holding.product, step.added, step.unit_price, step.discount_percent, day)
@@ -436,13 +433,6 @@ def _settle(subscription: Subscription, steps: Iterable[Step], *, by: Membership
             quantity=f"{(step.removed or step.added or step.kept).normalize():f}",
             on=subscription.period_end.isoformat() if subscription.period_end else "",
         )
-
-
-def _keep(subscription: Subscription, step: Step, day: date) -> None:
-    """So many of those that end are kept; the others go on ending."""
-    subscription.keep(step.holding.product, day)
-    if step.kept < step.holding.ends:
-        subscription.end_at_renewal(step.holding.product, step.holding.ends - step.kept)
 
 
 def _quote(subscription: Subscription, shown: Preview, *, by: Membership, now: datetime) -> Quotation:

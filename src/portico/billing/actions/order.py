@@ -170,6 +170,8 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
                 day = today(now, order.seller.zone)
                 if change.kind == Change.Kind.REMOVE:
                     subscription.end_at_renewal(change.product, change.quantity)
+                elif change.kind == Change.Kind.KEEP:
+                    subscription.keep(change.product, change.quantity, day)
                 else:
                     subscription.add(change.product, change.quantity, change.unit_price, change.discount_percent, day)
         if changes:

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='change',
             name='kind',
-            field=models.CharField(choices=[('add', 'Add'), ('remove', 'Remove')], default='add', max_length=6),
+            field=models.CharField(choices=[('add', 'Add'), ('remove', 'Remove'), ('keep', 'Keep')], default='add', max_length=6),
         ),
         migrations.AddField(
             model_name='invoiceline',

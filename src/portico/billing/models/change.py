@@ -15,7 +15,9 @@ from portico.kit.privacy import Privacy
 
 
 class Change(models.Model):
-    """One product more in a subscription from its order on, or less from its renewal on. `pending → applied | cancelled`.
+    """One product more in a subscription from its order on, or less from its renewal on, or kept beyond it after all.
+
+    `pending → applied | cancelled`.
 
     `subscription` is empty while the database of a new sale is not opened yet.
     """
@@ -29,6 +31,7 @@ class Change(models.Model):
     class Kind(models.TextChoices):
         ADD = "add"
         REMOVE = "remove"
+        KEEP = "keep"
 
     class State(models.TextChoices):
         PENDING = "pending"

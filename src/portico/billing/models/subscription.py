@@ -132,8 +132,16 @@ class Subscription(models.Model):
                 _("There are not so many %(name)s in this subscription. Nothing was changed.") % {"name": product.name}
             )
 
-    def keep(self, product: Product, on: date) -> None:
-        """Take back that units of `product` end with the period; each joins the item at its price. `on` is today."""
+    def keep(self, product: Product, quantity: Decimal, on: date) -> None:
+        """Take back that `quantity` units of `product` end with the period; the others go on ending. `on` is today."""
+        ending = self.items.filter(product=product, ended_on__gt=on).aggregate(sum=models.Sum("quantity"))["sum"]
+        left = max((ending or Decimal(0)) - quantity, Decimal(0))
+        self._join(product, on)
+        if left:
+            self.end_at_renewal(product, left)
+
+    def _join(self, product: Product, on: date) -> None:
+        """Every unit of `product` that ends after `on` goes on, in the item at its price."""
         for item in self.items.filter(product=product, ended_on__gt=on).order_by("id"):
             same = self.items.filter(
                 product=product,

@@ -195,6 +195,7 @@ def test_more_while_some_end_keeps_those_first(world: World) -> None:
     assert row.today_minor == round(Fraction(228_00 * shown.days, shown.period.days))
     quotation = ask(world, {"users": 11})
     assert quotation
+    assert held(world)["users"] == (7, 3), "until it is accepted"
     order = accept(world, quotation)
     cast.paid_online(world, order, world.now)
     assert held(world)["users"] == (11, 0)
