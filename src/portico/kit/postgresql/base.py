@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from django.db.backends.postgresql import base
+from django.db.backends.postgresql.operations import DatabaseOperations
 from psycopg.types.array import ListDumper
 
 QUIET = 30.0
@@ -33,9 +34,19 @@ class Lists(ListDumper):
     _re_esc: Any = Escape
 
 
+class Operations(DatabaseOperations):
+    """Names a planned statement by its text, which the driver has forgotten when it was sent by its plan."""
+
+    def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str:
+        """The statement with its values where the driver has them, else without."""
+        told: str | None = super().last_executed_query(cursor, sql, params)
+        return told or sql
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that keeps plans and is looked at before it is used again."""
 
+    ops_class = Operations
     used_at = 0.0
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

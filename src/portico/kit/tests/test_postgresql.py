@@ -47,6 +47,13 @@ def test_a_prepared_query_is_planned_once_and_others_are_not() -> None:
     assert "legal_name" in plans[0]
 
 
+def test_every_statement_that_was_asked_can_be_read(django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(2) as asked:
+        by_name(name="one")
+        by_name(name="two")
+    assert all("accounts_seller" in query["sql"] for query in asked)
+
+
 def test_a_server_that_went_away_is_seen_before_the_request_asks_it() -> None:
     by_name(name="x")
     connection.health_check_enabled, connection.health_check_done = True, False
