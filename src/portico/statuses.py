@@ -69,6 +69,8 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "succeeded": ("ok", "circle-check", _("Received")),
         "failed": ("danger", "circle-x", _("Failed")),
         "cancelled": ("", "ban", _("Cancelled")),
+        "refunded": ("", "undo-2", _("Refunded")),
+        "reversed": ("danger", "undo-2", _("Taken back")),
     },
 }
 

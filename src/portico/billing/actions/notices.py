@@ -72,7 +72,7 @@ def _apply(event: ProviderEvent, *, now: datetime) -> str:
     if provider is None:
         return "there is no such provider any more"
     report = provider.translate(event.kind, event.payload)
-    if report is None:
+    if not isinstance(report, Report):
         return ""
     payment = payment_of(provider, report)
     if payment is None:

@@ -41,7 +41,7 @@ class Credit:
 def unused(customer: Customer, currency: str) -> tuple[QuerySet[Any], QuerySet[Any]]:
     """The payments and the credit notes of a customer of which something is left, each with what is `used` of it."""
     arrived = Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
-    payments = arrived.annotate(used=Coalesce(Sum("allocations__amount_minor"), 0))
+    payments = arrived.annotate(used=Coalesce(Sum("allocations__amount_minor"), 0) + F("returned_minor"))
     issued = Invoice.objects.filter(customer=customer, kind=Invoice.Kind.CREDIT_NOTE, state=Invoice.State.ISSUED)
     notes = issued.filter(currency=currency).annotate(used=Coalesce(Sum("spent_on__amount_minor"), 0))
     return payments.filter(received_minor__gt=F("used")), notes.filter(total_minor__gt=F("used"))

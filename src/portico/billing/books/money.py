@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Coalesce
 
 from portico.billing.books.papers import BATCH, batches
 from portico.billing.books.violation import Violation
@@ -81,15 +82,19 @@ def name_of(payment: Any) -> str:
 
 
 def check_payments() -> Iterator[Violation]:
-    """No payment settles more than arrived, and no credit note more than its total."""
+    """No payment settles and gives back more than arrived, and no credit note settles more than its total."""
     used = (
-        Payment.objects.order_by().annotate(used=Sum("allocations__amount_minor")).filter(used__gt=F("received_minor"))
+        Payment.objects.order_by()
+        .annotate(used=Coalesce(Sum("allocations__amount_minor"), 0) + F("returned_minor"))
+        .filter(used__gt=F("received_minor"))
     )
     for key, amount, received in used.values_list("pk", "used", "received_minor").iterator():
         yield Violation(name_of(key), "no more is used than arrived", f"{amount} is used of {received}")
     wrong = Payment.objects.filter(
-        (Q(state=Payment.State.SUCCEEDED) & (Q(received_minor__lte=0) | Q(received_currency="")))
-        | (~Q(state=Payment.State.SUCCEEDED) & Q(received_minor__gt=0))
+        (Q(state__in=Payment.ARRIVED) & (Q(received_minor__lte=0) | Q(received_currency="")))
+        | (~Q(state__in=Payment.ARRIVED) & Q(received_minor__gt=0))
+        | (Q(state__in=[Payment.State.REFUNDED, Payment.State.REVERSED]) & Q(returned_minor__lt=F("received_minor")))
+        | Q(state=Payment.State.SUCCEEDED, received_minor=F("returned_minor"))
         | (Q(state__in=Payment.UNDECIDED) & Q(ended_at__isnull=False))
         | (~Q(state__in=Payment.UNDECIDED) & Q(ended_at__isnull=True))
     )
@@ -197,10 +202,10 @@ def check_sandbox_ledger() -> Iterator[Violation]:
     booked = {
         reference: (key, received, currency)
         for key, reference, received, currency in Payment.objects.filter(
-            provider="sandbox", state=Payment.State.SUCCEEDED
+            provider="sandbox", state__in=Payment.ARRIVED
         ).values_list("pk", "provider_reference", "received_minor", "received_currency")
     }
-    taken = Checkout.objects.filter(state=Checkout.State.SUCCEEDED)
+    taken = Checkout.objects.filter(state=Checkout.State.SUCCEEDED).exclude(mode=Checkout.Mode.SETUP)
     fields = ("reference", "merchant_reference", "taken_minor", "taken_currency")
     for reference, merchant_reference, amount, currency in taken.values_list(*fields).iterator(chunk_size=BATCH):
         key, received, in_currency = booked.pop(reference, (None, 0, ""))

@@ -185,8 +185,8 @@ def check_events() -> Iterator[Violation]:
     started = payments.filter(idempotency_key__startswith="portico-")
     yield from _once("payment.started", started, "pk")
     yield from _once("payment.processing", payments.filter(processing_at__isnull=False), "pk")
-    yield from _once("payment.succeeded", payments.filter(state=Payment.State.SUCCEEDED), "pk")
-    late = payments.filter(state=Payment.State.SUCCEEDED)
+    yield from _once("payment.succeeded", payments.filter(state__in=Payment.ARRIVED), "pk")
+    late = payments.filter(state__in=Payment.ARRIVED)
     yield from _once("payment.failed", payments.filter(state=Payment.State.FAILED), "pk", others=late)
     yield from _once("payment.cancelled", payments.filter(state=Payment.State.CANCELLED), "pk", others=late)
 

@@ -80,7 +80,7 @@ def _drawn(letter: Letter) -> Drawn:
     payment = Payment.objects.select_related("customer__seller").get(pk=letter.data["payment"])
     settled = payment.allocations.select_related("invoice", "request__order").order_by("pk")
     asked = payment.targets.select_related("invoice", "request__order").order_by("pk")
-    rows = settled if payment.state == Payment.State.SUCCEEDED else asked
+    rows = settled if payment.state in Payment.ARRIVED else asked
     papers = [row.invoice.number if row.invoice else row.request.order.number if row.request else "" for row in rows]
     return drawn(
         letter,

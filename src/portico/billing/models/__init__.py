@@ -1,5 +1,6 @@
 """What each thing of the sale is, and its own changes."""
 
+from portico.billing.models.autopay import AutoPay, Collection
 from portico.billing.models.catalog import Price, Product, VatRate
 from portico.billing.models.change import Change
 from portico.billing.models.decision import (
@@ -12,9 +13,10 @@ from portico.billing.models.decision import (
 )
 from portico.billing.models.dispute import Dispute
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
+from portico.billing.models.method import Enrolment, SavedMethod
 from portico.billing.models.number import NumberSeries
 from portico.billing.models.order import Order, OrderLine, PaymentRequest
-from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent
+from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent, Reversal
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
 from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
 from portico.billing.models.template import QuotationTemplate
@@ -23,11 +25,14 @@ __all__ = [
     "Acceptance",
     "Allocation",
     "Approval",
+    "AutoPay",
     "Change",
     "ChangeRequest",
     "ChangeWish",
+    "Collection",
     "Database",
     "Dispute",
+    "Enrolment",
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",
@@ -46,6 +51,8 @@ __all__ = [
     "QuotationTemplate",
     "QuotationVersion",
     "QuotationView",
+    "Reversal",
+    "SavedMethod",
     "Selection",
     "Subscription",
     "SubscriptionItem",

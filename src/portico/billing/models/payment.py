@@ -8,7 +8,9 @@ from django.db import models
 from django.db.models import F, Q, Sum
 
 from portico.accounts.models import Customer, Membership, User
+from portico.billing.models.autopay import Collection
 from portico.billing.models.invoice import Invoice
+from portico.billing.models.method import SavedMethod
 from portico.billing.models.order import PaymentRequest
 from portico.kit.db import claim
 from portico.kit.privacy import Privacy
@@ -30,15 +32,18 @@ class Payment(models.Model):
     """One attempt to pay, written down before the provider is asked.
 
     `pending → succeeded | failed | cancelled | unknown`; unknown is never failed: it is looked up. `processing_at` is
-    set when the payer has confirmed and the money is on its way. `amount_minor` is what was asked, `received_minor`
-    what arrived; money that cannot be allocated stays here as customer credit, with `review` saying why.
+    set when the payer has confirmed and the money is on its way, `action_at` when the payer's bank asks the payer to
+    confirm. `amount_minor` is what was asked, `received_minor` what arrived; money that cannot be allocated stays here as
+    customer credit, with `review` saying why. `returned_minor` of it went back: when that is all, `succeeded → refunded`
+    (we gave it back) `| reversed` (the payer's bank took it back: see Reversal).
     """
 
     privacy = {
         Privacy.NONE: (
             "id customer provider amount_minor currency state received_minor received_currency received_on "
             "idempotency_key provider_reference checkout_url created_at processing_at ended_at failure_code "
-            "next_lookup_at lookups review reviewed_at"
+            "next_lookup_at lookups review reviewed_at action_at method collection save_consent charge_reference "
+            "returned_minor"
         ),
         Privacy.PAYMENT: "reference payer_name",
         Privacy.ACTOR: "created_by",
@@ -50,8 +55,12 @@ class Payment(models.Model):
         SUCCEEDED = "succeeded"
         FAILED = "failed"
         CANCELLED = "cancelled"
+        REFUNDED = "refunded"
+        REVERSED = "reversed"
 
     UNDECIDED = (State.PENDING, State.UNKNOWN)
+    ARRIVED = (State.SUCCEEDED, State.REFUNDED, State.REVERSED)
+    """The states of an attempt whose money came, whatever became of it later."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="payments")
@@ -70,7 +79,15 @@ class Payment(models.Model):
     failure_code = models.CharField(max_length=40, blank=True)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    method = models.ForeignKey(SavedMethod, null=True, on_delete=models.PROTECT, related_name="payments")
+    collection = models.ForeignKey(Collection, null=True, on_delete=models.PROTECT, related_name="payments")
+    save_consent = models.CharField(max_length=500, blank=True, help_text="what the payer agreed to; empty: not saved")
+    charge_reference = models.CharField(
+        max_length=120, blank=True, help_text="the provider's name for the money itself"
+    )
+    returned_minor = models.BigIntegerField(default=0, help_text="what of the money that arrived went back")
     processing_at = models.DateTimeField(null=True)
+    action_at = models.DateTimeField(null=True, help_text="since when the payer's bank waits for the payer")
     ended_at = models.DateTimeField(null=True)
     next_lookup_at = models.DateTimeField(null=True)
     lookups = models.PositiveSmallIntegerField(default=0)
@@ -85,6 +102,9 @@ class Payment(models.Model):
             models.Index(fields=["customer", "-created_at"], name="payment_of_customer"),
             models.Index(fields=["reference"], condition=~Q(reference=""), name="payment_by_reference"),
             models.Index(
+                fields=["charge_reference"], condition=~Q(charge_reference=""), name="payment_by_charge_reference"
+            ),
+            models.Index(
                 fields=["customer", "created_at"],
                 condition=~Q(review="") & Q(reviewed_at=None),
                 name="payment_to_review",
@@ -96,9 +116,19 @@ class Payment(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_amount_positive"),
             models.CheckConstraint(
-                condition=(Q(state="succeeded", received_minor__gt=0) & ~Q(received_currency=""))
-                | (~Q(state="succeeded") & Q(received_minor=0, received_currency="")),
+                condition=(
+                    Q(state__in=["succeeded", "refunded", "reversed"], received_minor__gt=0) & ~Q(received_currency="")
+                )
+                | (~Q(state__in=["succeeded", "refunded", "reversed"]) & Q(received_minor=0, received_currency="")),
                 name="payment_received_when_succeeded",
+            ),
+            models.CheckConstraint(
+                condition=Q(returned_minor__gte=0, returned_minor__lte=F("received_minor")),
+                name="payment_returned_within_received",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["refunded", "reversed"]) | Q(returned_minor=F("received_minor")),
+                name="payment_gone_when_all_returned",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["pending", "unknown"], ended_at__isnull=True)
@@ -170,6 +200,48 @@ class Payment(models.Model):
         claim(Payment.objects.filter(pk=self.pk, state=self.State.UNKNOWN), state=self.State.PENDING)
         self.refresh_from_db()
 
+    def waits_for_payer(self, *, now: datetime) -> bool:
+        """The payer's bank asks the payer to confirm. True the first time."""
+        done = claim(
+            Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED, action_at=None),
+            state=self.State.PENDING,
+            action_at=now,
+        )
+        self.refresh_from_db()
+        return done
+
+    def ask_soon(self, *, now: datetime) -> None:
+        """Something became of it at the provider: let the janitor look now."""
+        claim(Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=now)
+        self.refresh_from_db()
+
+    def money_known_as(self, charge_reference: str) -> None:
+        """Learn the provider's name for the money itself."""
+        claim(Payment.objects.filter(pk=self.pk, charge_reference=""), charge_reference=charge_reference[:120])
+        self.refresh_from_db()
+
+    def give_back(self, amount_minor: int, *, gone: str) -> bool:
+        """`amount_minor` of the money that arrived went back; `gone` (refunded, reversed) when that was the rest of it.
+
+        False, and nothing changed, when there is not so much left.
+        """
+        rows = Payment.objects.filter(pk=self.pk, state=self.State.SUCCEEDED)
+        left = F("received_minor") - F("returned_minor")
+        done = claim(
+            rows.annotate(left=left).filter(left__gte=amount_minor), returned_minor=F("returned_minor") + amount_minor
+        )
+        if done:
+            claim(rows.filter(returned_minor=F("received_minor")), state=gone)
+        self.refresh_from_db()
+        return done
+
+    def take_again(self, amount_minor: int) -> bool:
+        """`amount_minor` of what had gone back is ours again: refunded, reversed → succeeded. False when it was not gone."""
+        rows = Payment.objects.filter(pk=self.pk, state__in=self.ARRIVED, returned_minor__gte=amount_minor)
+        done = claim(rows, state=self.State.SUCCEEDED, returned_minor=F("returned_minor") - amount_minor)
+        self.refresh_from_db()
+        return done
+
     def look_up_again(self, *, at: datetime) -> None:
         """Count a look-up that told nothing new, and say when the next one is due."""
         claim(Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=at, lookups=F("lookups") + 1)
@@ -200,7 +272,49 @@ class Payment(models.Model):
     def unallocated_minor(self) -> int:
         """What of the money that arrived settles nothing yet: customer credit."""
         used = self.allocations.aggregate(sum=Sum("amount_minor"))["sum"] or 0
-        return int(self.received_minor - used)
+        return int(self.received_minor - self.returned_minor - used)
+
+
+class Reversal(models.Model):
+    """The payer's bank asked money back: a dispute (chargeback) or a returned debit. `open → won | lost`."""
+
+    privacy = {
+        Privacy.NONE: "id payment provider provider_reference amount_minor currency state reason opened_at closed_at"
+    }
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        WON = "won"
+        LOST = "lost"
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="reversals")
+    provider = models.CharField(max_length=20)
+    provider_reference = models.CharField(max_length=120)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=4, choices=State, default=State.OPEN)
+    reason = models.CharField(max_length=60, blank=True, help_text="the provider's word for why")
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "provider_reference"], name="reversal_once_per_provider"),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="reversal_positive"),
+            models.CheckConstraint(
+                condition=Q(state="open", closed_at__isnull=True) | (~Q(state="open") & Q(closed_at__isnull=False)),
+                name="reversal_closed_when",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.provider_reference}"
+
+    def close(self, state: str, *, now: datetime) -> bool:
+        """open → won, lost; True when this call was the one."""
+        done = claim(Reversal.objects.filter(pk=self.pk, state=self.State.OPEN), state=state, closed_at=now)
+        self.refresh_from_db()
+        return done
 
 
 class PaymentLookup(models.Model):
@@ -254,7 +368,8 @@ class Allocation(models.Model):
     """Money, or a credit note, that settles a paper. Payment states and amounts due derive from these rows alone.
 
     Money for a payment request waits on the request; when that is settled, the invoice issued for it is put beside, so
-    that one row says both what was asked and which paper it paid.
+    that one row says both what was asked and which paper it paid. Money that was taken back from us (`actions.reverse`)
+    is a negative row on the paper it had paid: what happened stays, and every sum is right.
     """
 
     privacy = {Privacy.PAYMENT: "id payment credit_note invoice request amount_minor at"}
@@ -281,7 +396,10 @@ class Allocation(models.Model):
                 condition=Q(credit_note__isnull=True) | Q(request__isnull=True),
                 name="allocation_of_credit_note_is_for_an_invoice",
             ),
-            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="allocation_positive"),
+            models.CheckConstraint(
+                condition=Q(amount_minor__gt=0) | Q(amount_minor__lt=0, payment__isnull=False),
+                name="allocation_positive_or_money_taken_back",
+            ),
         ]
 
     def __str__(self) -> str:

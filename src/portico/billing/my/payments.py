@@ -50,7 +50,7 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
         "stage": stage(payment, by_transfer=by_transfer),
         "asks_again": undecided and not by_transfer,
         "targets": targets,
-        "credit_minor": payment.received_minor - used_minor,
+        "credit_minor": payment.received_minor - payment.returned_minor - used_minor,
         "zone": request.member.customer.seller.zone,
     }
     template = "billing/my/payments/_state.html" if is_fragment(request) else "billing/my/payments/detail.html"

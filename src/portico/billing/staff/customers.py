@@ -93,11 +93,12 @@ def find(request: StaffRequest, number: int, day: date) -> Any:
     of_own = Q(payment__customer=OuterRef("pk"), payment__currency=OuterRef("currency")) | Q(
         credit_note__customer=OuterRef("pk"), credit_note__currency=OuterRef("currency")
     )
+    arrived = Payment.objects.filter(**own, state__in=Payment.ARRIVED)
     customers = Customer.objects.filter(seller=request.seller).annotate(
         open_minor=total("amount_due_minor", owed),
         overdue_minor=total("amount_due_minor", owed.filter(due_on__lt=day, payment_state__in=Invoice.PAYABLE)),
         credited_minor=total("total_minor", papers.filter(kind=Invoice.Kind.CREDIT_NOTE)),
-        received_minor=total("received_minor", Payment.objects.filter(**own, state=Payment.State.SUCCEEDED)),
+        received_minor=total("received_minor", arrived) - total("returned_minor", arrived),
         used_minor=total("amount_minor", Allocation.objects.filter(of_own)),
     )
     customer = customers.filter(pk=number).first() if number < 2**63 else None

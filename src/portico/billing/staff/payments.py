@@ -39,6 +39,8 @@ STATUSES = {
     "succeeded": lazy("Received"),
     "failed": lazy("Failed"),
     "cancelled": lazy("Cancelled"),
+    "refunded": lazy("Refunded"),
+    "reversed": lazy("Taken back"),
 }
 SORTS = {
     "newest": Sort(lazy("Newest first"), ["-created_at", "-id"]),

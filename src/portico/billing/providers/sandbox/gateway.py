@@ -19,11 +19,12 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from portico.billing.providers.sandbox.models import Checkout, Delivery
+from portico.billing.providers.sandbox.models import Checkout, Delivery, Method, Refund
 from portico.kit.db import claim
 
 ACCOUNT = "acct_sandbox"
 LATE = timedelta(seconds=20)
+REFUND_TAKES = timedelta(seconds=20)
 OUTAGE = timedelta(minutes=15)
 BATCH = 50
 LEASE = timedelta(seconds=60)
@@ -58,6 +59,19 @@ class Request:
     currency: str
     description: str
     return_url: str
+    saves: bool = False
+    customer_reference: str = ""
+    mode: str = "payment"
+
+
+CARDS: dict[str, tuple[str, str, str, Method.Behaviour]] = {
+    "good": ("card", "visa", "4242", Method.Behaviour.GOOD),
+    "declines": ("card", "visa", "0341", Method.Behaviour.DECLINES),
+    "lost": ("card", "mastercard", "9987", Method.Behaviour.LOST),
+    "asks": ("card", "visa", "3184", Method.Behaviour.ASKS),
+    "late": ("sepa_debit", "", "3000", Method.Behaviour.LATE),
+}
+"""What a payer may save here, by name: kind, brand, last digits, and what happens when it is charged."""
 
 
 # What a merchant may do -------------------------------------------------------------------------------------------------
@@ -86,6 +100,9 @@ def _insert(key: str, request: Request, request_hash: str, now: datetime) -> Che
                 currency=request.currency,
                 description=request.description[:200],
                 return_url=request.return_url,
+                saves=request.saves,
+                customer_reference=request.customer_reference,
+                mode=request.mode,
                 created_at=now,
             )
     except IntegrityError:  # the same key at the same moment
@@ -111,11 +128,102 @@ def expire(checkout: Checkout, *, now: datetime) -> Checkout:
     return checkout
 
 
+class Gone(Exception):
+    """There is no such saved method (any more), or not so much left to give back."""
+
+
+def charge(key: str, request: Request, method_reference: str, *, present: bool, now: datetime) -> Checkout:
+    """Charge a saved method; the same key again tells what became of the first. Gone when the method was removed."""
+    method = Method.objects.filter(reference=method_reference, removed_at=None).first()
+    if method is None:
+        raise Gone(method_reference)
+    made = create(key, request, now=now)
+    with transaction.atomic():
+        if claim(Checkout.objects.filter(pk=made.pk, state=Checkout.State.OPEN, method=None), method=method):
+            made.refresh_from_db()
+            _charge(made, method, present=present, now=now)
+    made.refresh_from_db()
+    return made
+
+
+def _charge(made: Checkout, method: Method, *, present: bool, now: datetime) -> None:
+    state, how = Checkout.State, Method.Behaviour
+    if method.behaviour == how.ASKS:
+        if not present:
+            _owe(made, now=now)
+        return
+    taken = {"taken_minor": made.asked_minor, "taken_currency": made.currency}
+    became: dict[str, tuple[str, dict[str, object]]] = {
+        how.GOOD: (state.SUCCEEDED, {"decided_at": now, **taken}),
+        how.DECLINES: (state.FAILED, {"decided_at": now, "failure_code": "insufficient_funds"}),
+        how.LOST: (state.FAILED, {"decided_at": now, "failure_code": "lost_card"}),
+        how.LATE: (state.PROCESSING, {"decided_at": now, "next_at": now + LATE}),
+    }
+    after, changes = became[method.behaviour]
+    _move(made, [state.OPEN], after, now=now, **changes)
+
+
+def forget(method_reference: str, *, now: datetime) -> None:
+    """Remove a saved method; one that is gone stays gone."""
+    Method.objects.filter(reference=method_reference, removed_at=None).update(removed_at=now)
+
+
+def give_back(key: str, merchant_reference: str, checkout: Checkout, amount_minor: int, *, now: datetime) -> Refund:
+    """Give back some of what was taken; the same key again gives the same refund. Gone when there is not so much left."""
+    with transaction.atomic():
+        known = Refund.objects.filter(key=key).first()
+        if known is not None:
+            if (known.checkout_id, known.amount_minor) != (checkout.pk, amount_minor):
+                raise KeyReused(key)
+            return known
+        list(Checkout.objects.select_for_update().filter(pk=checkout.pk))
+        gone = Refund.objects.filter(checkout=checkout).exclude(state=Refund.State.FAILED)
+        given = sum(gone.values_list("amount_minor", flat=True))
+        if given + amount_minor > checkout.taken_minor:
+            raise Gone(checkout.reference)
+        refund = Refund.objects.create(
+            key=key,
+            reference=f"re_{secrets.token_hex(12)}",
+            merchant_reference=merchant_reference,
+            checkout=checkout,
+            amount_minor=amount_minor,
+            created_at=now,
+            next_at=now + REFUND_TAKES,
+        )
+        _owe_refund(refund, now=now)
+    return refund
+
+
+def find_refund(*, reference: str = "", key: str = "", now: datetime) -> Refund | None:
+    """The refund of a reference or, without one, of a key."""
+    rows = Refund.objects.filter(reference=reference) if reference else Refund.objects.filter(key=key)
+    found = rows.select_related("checkout").first()
+    if found is not None and found.next_at is not None and found.next_at <= now:
+        _settle_refund(found, Refund.State.SUCCEEDED, now=now)
+    return found
+
+
+def refuse_refund(refund: Refund, *, now: datetime) -> None:
+    """The payer's bank does not take the money back, as with a closed account: it is the merchant's again."""
+    _settle_refund(refund, Refund.State.FAILED, now=now, failure_code="expired_or_canceled_card")
+
+
+def _settle_refund(refund: Refund, state: str, *, now: datetime, failure_code: str = "") -> bool:
+    with transaction.atomic():
+        rows = Refund.objects.filter(pk=refund.pk, state=Refund.State.PENDING)
+        done = claim(rows, state=state, decided_at=now, next_at=None, failure_code=failure_code)
+        refund.refresh_from_db()
+        if done:
+            _owe_refund(refund, now=now)
+    return done
+
+
 # What a payer may do ----------------------------------------------------------------------------------------------------
 
 
 def pay(checkout: Checkout, *, now: datetime, taken_minor: int | None = None, currency: str = "") -> None:
     """The payer pays at once. `taken_minor` and `currency` let a test take other money than was asked."""
+    _keep(checkout, "good", now=now)
     taken = checkout.asked_minor if taken_minor is None else taken_minor
     _decide(
         checkout,
@@ -124,6 +232,40 @@ def pay(checkout: Checkout, *, now: datetime, taken_minor: int | None = None, cu
         taken_minor=taken,
         taken_currency=currency or checkout.currency,
     )
+
+
+def save(checkout: Checkout, card: str, *, now: datetime) -> None:
+    """The payer lets the company keep a way to pay (a name of CARDS), and nothing is taken."""
+    with transaction.atomic():
+        _keep(checkout, card, now=now)
+        _decide(checkout, Checkout.State.SUCCEEDED, now=now)
+
+
+def confirm(checkout: Checkout, *, now: datetime) -> None:
+    """The payer confirms to its bank what a saved method is charged for."""
+    taken = {"taken_minor": checkout.asked_minor, "taken_currency": checkout.currency}
+    _decide(checkout, Checkout.State.SUCCEEDED, now=now, **taken)
+
+
+def _keep(checkout: Checkout, card: str, *, now: datetime) -> None:
+    """Keep what the payer pays with, if it agreed to that."""
+    if not checkout.saves or checkout.state != Checkout.State.OPEN or checkout.method_id:
+        return
+    kind, brand, last4, behaviour = CARDS[card]
+    is_card = kind == "card"
+    method = Method.objects.create(
+        reference=f"pm_{secrets.token_hex(12)}",
+        customer_reference=checkout.customer_reference or f"cus_{secrets.token_hex(8)}",
+        kind=kind,
+        brand=brand,
+        last4=last4,
+        expires_year=now.year + 3 if is_card else None,
+        expires_month=now.month if is_card else None,
+        behaviour=behaviour,
+        created_at=now,
+    )
+    claim(Checkout.objects.filter(pk=checkout.pk, method=None), method=method)
+    checkout.refresh_from_db()
 
 
 def decline(checkout: Checkout, *, now: datetime) -> None:
@@ -167,9 +309,11 @@ def _move(checkout: Checkout, before: list[Checkout.State], state: str, *, now: 
 
 
 def pass_time(now: datetime) -> int:
-    """Late money arrives, and outages end by themselves; returns how many checkouts moved."""
+    """Late money arrives, refunds reach their payers, outages end by themselves; returns how many things moved."""
     due = list(Checkout.objects.filter(next_at__lte=now).order_by("next_at")[:BATCH])
-    return sum(_pass_time(checkout, now=now) for checkout in due)
+    moved = sum(_pass_time(checkout, now=now) for checkout in due)
+    refunds = list(Refund.objects.filter(next_at__lte=now).order_by("next_at")[:BATCH])
+    return moved + sum(_settle_refund(refund, Refund.State.SUCCEEDED, now=now) for refund in refunds)
 
 
 def _pass_time(checkout: Checkout, *, now: datetime) -> bool:
@@ -201,6 +345,34 @@ def _owe(checkout: Checkout, *, now: datetime) -> Delivery:
     )
 
 
+def _owe_refund(refund: Refund, *, now: datetime) -> None:
+    """Write down the notice of what has just become of a refund."""
+    event_id, kind = f"evt_{secrets.token_hex(12)}", f"refund.{refund.state}"
+    body = {
+        "id": event_id,
+        "type": kind,
+        "created": int(now.timestamp()),
+        "account": refund.checkout.account,
+        "refund": {
+            "id": refund.reference,
+            "reference": refund.merchant_reference,
+            "checkout": refund.checkout.reference,
+            "state": refund.state,
+            "amount": refund.amount_minor,
+            "currency": refund.checkout.currency,
+            "failure_code": refund.failure_code,
+        },
+    }
+    Delivery.objects.create(
+        event_id=event_id,
+        checkout=refund.checkout,
+        kind=kind,
+        body=json.dumps(body, sort_keys=True),
+        created_at=now,
+        next_attempt_at=now,
+    )
+
+
 def notice(checkout: Checkout, event_id: str, kind: str, *, now: datetime) -> dict[str, object]:
     """The body of a notice."""
     return {
@@ -215,8 +387,18 @@ def notice(checkout: Checkout, event_id: str, kind: str, *, now: datetime) -> di
             "amount": checkout.taken_minor,
             "currency": checkout.taken_currency,
             "failure_code": checkout.failure_code,
+            "mode": checkout.mode,
+            "method": described(checkout.method),
         },
     }
+
+
+def described(method: Method | None) -> dict[str, object] | None:
+    """A saved method, as the company tells it."""
+    if method is None:
+        return None
+    names = "reference customer_reference kind brand last4 expires_year expires_month".split()
+    return {name: getattr(method, name) for name in names}
 
 
 def sign(body: bytes, secret: str, *, at: datetime) -> str:
@@ -283,7 +465,7 @@ def post_over_http(body: bytes, signature: str) -> int:
 
 def taken() -> dict[str, tuple[int, str]]:
     """What the company took, by reference: amount and currency. verify-books compares it with the bookings."""
-    rows = Checkout.objects.filter(state=Checkout.State.SUCCEEDED)
+    rows = Checkout.objects.filter(state=Checkout.State.SUCCEEDED, taken_minor__gt=0)
     return {
         reference: (amount, currency)
         for reference, amount, currency in rows.values_list("reference", "taken_minor", "taken_currency").iterator()

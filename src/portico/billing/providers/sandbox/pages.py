@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,13 +19,25 @@ from portico.kit.errors import Conflict, Invalid, Missing
 
 Choice = Callable[[Checkout, datetime], None]
 CHOICES: dict[str, Choice] = {
+    "confirm": lambda found, now: gateway.confirm(found, now=now),
     "pay": lambda found, now: gateway.pay(found, now=now),
     "decline": lambda found, now: gateway.decline(found, now=now),
     "late": lambda found, now: gateway.pay_late(found, now=now),
     "silent": lambda found, now: gateway.go_silent(found, now=now),
     "answer_paid": lambda found, now: gateway.answer(found, paid=True, now=now),
     "answer_unpaid": lambda found, now: gateway.answer(found, paid=False, now=now),
+} | {
+    f"save_{card}": partial(lambda card, found, now: gateway.save(found, card, now=now), card) for card in gateway.CARDS
 }
+
+
+ENDS = {"decline", "silent", "answer_paid", "answer_unpaid"}
+FITTING: dict[str, set[str]] = {
+    Checkout.Mode.PAYMENT: ENDS | {"pay", "late"},
+    Checkout.Mode.CHARGE: {"confirm", "decline"},
+    Checkout.Mode.SETUP: {"decline"} | {f"save_{card}" for card in gateway.CARDS},
+}
+"""What a payer may choose in each mode."""
 
 
 @public
@@ -36,7 +49,8 @@ def checkout(request: HttpRequest, token: str) -> HttpResponse:
         raise Missing(_("There is no such checkout."))
     if request.method != "POST":
         return render(request, "billing/sandbox/checkout.html", {"checkout": found, "states": Checkout.State})
-    choose = CHOICES.get(request.POST.get("choice", ""))
+    choice = request.POST.get("choice", "")
+    choose = CHOICES.get(choice) if choice in FITTING[found.mode] else None
     if choose is None:
         raise Invalid(_("Choose one of the buttons. Nothing was charged."))
     try:

@@ -1,5 +1,6 @@
 """What base.py promises, for every provider there is: a new one is a folder more and passes this."""
 
+import json
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,25 @@ from stdnum import iso11649
 from portico.billing import providers
 from portico.billing.providers import bank_transfer
 from portico.billing.providers.bank_transfer.provider import epc_text, read_reference
-from portico.billing.providers.base import Attempt, Declined, Forged, Payee, Provider, Purchase, Said, Started
+from portico.billing.providers.base import (
+    Attempt,
+    Charge,
+    Declined,
+    Forged,
+    Kept,
+    Payee,
+    Provider,
+    Purchase,
+    Refunding,
+    RefundSaid,
+    Report,
+    Said,
+    Saving,
+    SavingReport,
+    Started,
+)
 from portico.billing.providers.sandbox import gateway
-from portico.billing.providers.sandbox.models import Checkout
+from portico.billing.providers.sandbox.models import Checkout, Delivery
 
 FOLDERS = sorted(path.parent.name for path in Path(providers.__file__).parent.glob("*/provider.py"))
 PAYEE = Payee("Northwind Software SAS", "FR7630006000011234567890189", "AGRIFRPP")
@@ -156,3 +173,157 @@ def test_there_is_no_code_where_it_would_be_wrong(amount: int, currency: str, pa
 def test_a_seller_without_an_account_offers_no_transfer() -> None:
     assert [one.name for one in providers.offered("EUR", replace(PAYEE, iban=""))] == ["sandbox"]
     assert [one.name for one in providers.offered("EUR", PAYEE)] == ["sandbox", "bank_transfer"]
+
+
+# Saved methods and refunds ---------------------------------------------------------------------------------------------
+
+
+def saving(**changes: object) -> Saving:
+    """A way to pay that somebody agreed to have saved."""
+    made = Saving(
+        key=f"save-{uuid.uuid4().hex}",
+        saving_id=str(uuid.uuid4()),
+        return_url="http://localhost/my/account/payment-methods/",
+        language="en",
+        currency="EUR",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # of a saving's fields
+
+
+def charge(method: Kept, **changes: object) -> Charge:
+    """A charge of a saved method."""
+    made = Charge(
+        key=f"portico-{uuid.uuid4().hex}",
+        payment_id=str(uuid.uuid4()),
+        amount_minor=106_800,
+        currency="EUR",
+        description="INV-2026-00011",
+        return_url="http://localhost/my/payments/",
+        provider_customer=method.provider_customer,
+        provider_method=method.provider_method,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # of a charge's fields
+
+
+def kept_by_sandbox(card: str) -> Kept:
+    """A method that the sandbox company keeps."""
+    wanted = saving()
+    sandbox = found("sandbox")
+    sandbox.save_method(wanted)
+    gateway.save(Checkout.objects.get(key=wanted.key), card, now=timezone.now())
+    report = sandbox.fetch_saving(wanted)
+    assert (report.said, report.saving_id) == (Said.SUCCEEDED, wanted.saving_id)
+    assert report.kept is not None
+    return report.kept
+
+
+def found(name: str) -> Provider:
+    provider = providers.find(name)
+    assert provider is not None
+    return provider
+
+
+def attempt_to(wanted: Charge, report: Report) -> Attempt:
+    return Attempt(wanted.key, wanted.payment_id, report.provider_reference)
+
+
+def test_who_cannot_save_or_refund_says_so(provider: Provider) -> None:
+    if not provider.saves:
+        with pytest.raises(Declined):
+            provider.save_method(saving())
+        with pytest.raises(Declined):
+            provider.charge_saved(charge(Kept("cus", "pm", "card")))
+    if not provider.refunds:
+        with pytest.raises(Declined):
+            provider.refund(Refunding("key", str(uuid.uuid4()), 1, "EUR", Attempt("key", str(uuid.uuid4()), "")))
+
+
+def test_saving_begins_once_and_is_open_until_the_payer_decides(provider: Provider) -> None:
+    if not provider.saves:
+        assert provider.fetch_saving(saving()).said == Said.NOTHING
+        return
+    wanted = saving()
+    assert provider.fetch_saving(wanted).said == Said.NOTHING
+    started = provider.save_method(wanted)
+    assert started.checkout_url
+    assert provider.save_method(wanted) == started, "the same key begins once"
+    assert provider.fetch_saving(replace(wanted, provider_reference=started.provider_reference)).said == Said.OPEN
+    assert provider.fetch_saving(wanted).said == Said.OPEN, "found by its key when the answer was lost"
+
+
+@pytest.mark.parametrize(
+    ("card", "said", "code"),
+    [
+        ("good", Said.SUCCEEDED, ""),
+        ("declines", Said.FAILED, "insufficient_funds"),
+        ("lost", Said.FAILED, "lost_card"),
+        ("asks", Said.ACTION, ""),
+        ("late", Said.PROCESSING, ""),
+    ],
+)
+def test_a_saved_method_of_the_sandbox_is_charged_once(card: str, said: Said, code: str) -> None:
+    provider, method = found("sandbox"), kept_by_sandbox(card)
+    wanted = charge(method)
+    report = provider.charge_saved(wanted)
+    assert (report.said, report.failure_code, report.payment_id) == (said, code, wanted.payment_id)
+    assert provider.charge_saved(wanted) == report, "the same key charges once"
+    assert Checkout.objects.filter(mode="charge").count() == 1
+    assert provider.fetch(attempt_to(wanted, report)).said == said
+
+
+def test_what_a_bank_asks_is_confirmed_on_a_page_or_ended() -> None:
+    provider, method = found("sandbox"), kept_by_sandbox("asks")
+    first, second = charge(method), charge(method)
+    waits = attempt_to(first, provider.charge_saved(first))
+    page = provider.authenticate(waits, return_url=first.return_url)
+    assert page.startswith("http")
+    gateway.confirm(Checkout.objects.get(key=first.key), now=timezone.now())
+    assert provider.fetch(waits).said == Said.SUCCEEDED
+    assert provider.authenticate(waits, return_url=first.return_url) == "", "nothing waits any more"
+    waits = attempt_to(second, provider.charge_saved(second))
+    assert provider.expire(waits).said == Said.EXPIRED
+    assert provider.fetch(waits).said == Said.EXPIRED
+
+
+def test_what_was_removed_cannot_be_charged() -> None:
+    provider, method = found("sandbox"), kept_by_sandbox("good")
+    provider.detach(method.provider_method)
+    provider.detach(method.provider_method)
+    with pytest.raises(Declined, match="payment_method_gone"):
+        provider.charge_saved(charge(method))
+
+
+def test_the_sandbox_gives_back_no_more_than_it_took_and_each_refund_once() -> None:
+    provider, method = found("sandbox"), kept_by_sandbox("good")
+    wanted = charge(method)
+    attempt = attempt_to(wanted, provider.charge_saved(wanted))
+    first = Refunding("refund-1", str(uuid.uuid4()), 100_000, "EUR", attempt)
+    assert provider.fetch_refund(first).said == RefundSaid.NOTHING
+    report = provider.refund(first)
+    assert (report.said, report.amount_minor, report.refund_id) == (RefundSaid.PENDING, 100_000, first.refund_id)
+    assert provider.refund(first) == report
+    with pytest.raises(Declined, match="amount_not_available"):
+        provider.refund(replace(first, key="refund-2", amount_minor=6_801))
+    with pytest.raises(Declined, match="idempotency_key_reused"):
+        provider.refund(replace(first, amount_minor=1))
+    refused = gateway.find_refund(key="refund-1", now=timezone.now())
+    assert refused is not None
+    gateway.refuse_refund(refused, now=timezone.now())
+    assert provider.fetch_refund(first).said == RefundSaid.FAILED
+    assert provider.refund(replace(first, key="refund-3", amount_minor=106_800)).said == RefundSaid.PENDING
+    assert gateway.pass_time(timezone.now() + gateway.REFUND_TAKES) == 1
+    assert provider.fetch_refund(replace(first, key="refund-3")).said == RefundSaid.SUCCEEDED
+
+
+def test_the_sandbox_tells_of_savings_and_refunds_in_its_notices() -> None:
+    provider, method = found("sandbox"), kept_by_sandbox("good")
+    told = [json.loads(body) for body in Delivery.objects.order_by("id").values_list("body", flat=True)]
+    saved = provider.translate(told[-1]["type"], told[-1])
+    assert isinstance(saved, SavingReport)
+    assert (saved.said, saved.kept) == (Said.SUCCEEDED, method)
+    wanted = charge(method)
+    attempt = attempt_to(wanted, provider.charge_saved(wanted))
+    asked = Refunding("refund-9", str(uuid.uuid4()), 5, "EUR", attempt)
+    report = provider.refund(asked)
+    told = [json.loads(body) for body in Delivery.objects.order_by("id").values_list("body", flat=True)]
+    assert provider.translate(told[-1]["type"], told[-1]) == report
