@@ -5,7 +5,7 @@ the books. A cell that a spreadsheet would take for a formula begins with an apo
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -58,6 +58,21 @@ def as_csv(
     answer = StreamingHttpResponse(lines(found, heads, columns, complete), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer
+
+
+def rows_as_csv(rows: Iterable[Row], columns: Sequence[Column], name: str) -> StreamingHttpResponse:
+    """Rows that are no list of a page, in their order."""
+    answer = StreamingHttpResponse(written(rows, columns), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
+
+
+def written(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[str]:
+    """The file, line by line."""
+    writer = csv.writer(Echo())
+    yield "\ufeff" + writer.writerow([cell(str(one.label)) for one in columns])
+    for row in rows:
+        yield writer.writerow([cell(one.value(row)) for one in columns])
 
 
 class Echo:

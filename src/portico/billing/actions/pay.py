@@ -30,6 +30,7 @@ from portico.billing.actions import settle
 from portico.billing.actions.receive import (
     FINANCE,
     allocate_credit,
+    allocate_own_credit,
     apply_report,
     book_transfer,
     cancel_payment,
@@ -59,6 +60,7 @@ from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailabl
 __all__ = [
     "Due",
     "allocate_credit",
+    "allocate_own_credit",
     "apply_report",
     "book_transfer",
     "can_be_asked",
@@ -184,7 +186,7 @@ def start_payment(
     """Begin to pay what an order asks, or invoices of one currency. Opens and commits transactions of its own.
 
     What is due is read from the database alone. `seen_due_minor` is the sum that the page showed: another sum is refused.
-    `amount_minor` pays a part of a single invoice. The payer comes back to the payment's own page.
+    `amount_minor` pays a part of the invoices, the earliest due first. The payer comes back to the payment's own page.
     An undecided attempt for the same papers is ended at its provider first; a transfer that was announced for exactly
     the same is given back as it is.
 
@@ -200,10 +202,11 @@ def start_payment(
     if seen_due_minor is not None and seen_due_minor != total:
         raise Conflict(_changed_to(total, chosen[0].currency, by))
     way = _way(by.customer.seller, provider, chosen[0].currency)
-    same = _announced_already(way, _part(chosen, amount_minor))
+    parts = _part(chosen, amount_minor)
+    same = _announced_already(way, parts)
     if same is not None:
         return same
-    for earlier in _undecided(chosen):
+    for earlier in _undecided(parts):
         _end_earlier(earlier, now=now)
     payment = _write_down(by, way, order, invoices, chosen, amount_minor, now=now)
     return _ask_to_begin(payment, way, chosen, by=by, now=now)
@@ -219,15 +222,19 @@ def _what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Inv
 
 
 def _part(chosen: Sequence[Due], amount_minor: int | None) -> list[Due]:
-    """The amounts to be paid: all that is due, or a part of a single invoice."""
+    """The amounts to be paid: all that is due, or a part of invoices, of which those due first are paid first."""
     if amount_minor is None:
         return list(chosen)
-    only = chosen[0]
-    if len(chosen) != 1 or not isinstance(only.paper, Invoice):
-        raise Invalid(_("A part can be paid of a single invoice only. Nothing was charged."))
-    if not 0 < amount_minor <= only.amount_minor:
+    if not all(isinstance(due.paper, Invoice) for due in chosen):
+        raise Invalid(_("A part can be paid of invoices only. Nothing was charged."))
+    if not 0 < amount_minor <= sum(due.amount_minor for due in chosen):
         raise Invalid(_("Choose an amount above zero and no more than is due. Nothing was charged."))
-    return [Due(only.paper, amount_minor, only.currency, only.number)]
+    parts, left = list[Due](), amount_minor
+    for due in chosen:  # the earliest due day first, as `due_of_invoices` sorts them
+        if left:
+            parts.append(Due(due.paper, min(left, due.amount_minor), due.currency, due.number))
+            left -= parts[-1].amount_minor
+    return parts
 
 
 def _way(seller: Seller, name: str, currency: str) -> Provider:

@@ -438,6 +438,19 @@ def allocate_credit(
         raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
     if (invoice is None) == (order is None):
         raise Invalid(_("Choose the invoice or the order that this money is for."))
+    return allocate_own_credit(payment=payment, by=by, now=now, invoice=invoice, order=order, amount_minor=amount_minor)
+
+
+def allocate_own_credit(
+    *,
+    payment: Payment,
+    by: User,
+    now: datetime,
+    invoice: Invoice | None = None,
+    order: Order | None = None,
+    amount_minor: int | None = None,
+) -> int:
+    """The same for whoever has shown that it may: finance, or the customer's own people (`actions.spend`)."""
     with transaction.atomic():
         targets = _chosen_targets(payment.customer, [invoice] if invoice else [], order)
         payment = _locked(payment)

@@ -1,7 +1,8 @@
 """What a customer has to its credit is used on an invoice that is open: money that settles nothing yet, and what is left of
 credit notes.
 
-Only finance does that, for one invoice at a time. What is left of the credit afterwards stays the customer's.
+Finance does that for one invoice at a time, or the customer itself, but not with money that staff must look at first. What is
+left of the credit afterwards stays the customer's.
 """
 
 from collections.abc import Iterable
@@ -14,13 +15,13 @@ from django.db.models import Exists, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Event, User
+from portico.accounts.models import Customer, Event, Membership, User
 from portico.billing.actions import pay, settle
 from portico.billing.actions.receive import FINANCE, confirm_when_paid, lock_invoices
 from portico.billing.models import Invoice, Order, Payment
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 
-__all__ = ["FINANCE", "Credit", "credits_of", "has_credit", "use_credit"]
+__all__ = ["FINANCE", "Credit", "credits_of", "has_credit", "own_credits", "use_credit", "use_own_credit"]
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,36 @@ def use_credit(*, invoice: Invoice, sources: Iterable[Payment | Invoice], by: Us
     Forbidden without the finance role; Invalid for no source; Missing for another customer's paper; Conflict when the
     invoice is disputed, a payment of it is on its way or unknown, or nothing can be used.
     """
-    chosen = list(sources)
     if by.staff_role not in FINANCE:
         raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
+    return _use(invoice, list(sources), by=by, now=now)
+
+
+def own_credits(customer: Customer, currency: str) -> list[Credit]:
+    """What a customer may use by itself: money that waits for a look by staff is left out."""
+    return [
+        credit
+        for credit in credits_of(customer, currency)
+        if not (isinstance(credit.source, Payment) and credit.source.review and credit.source.reviewed_at is None)
+    ]
+
+
+def use_own_credit(*, invoice: Invoice, by: Membership, now: datetime) -> int:
+    """The customer lets its credit settle what is due of its `invoice`, the oldest first; returns how much was used.
+
+    Raises Forbidden without the right to pay, Missing for another customer's invoice, Conflict as `use_credit`.
+    """
+    if not by.may_pay:
+        raise Forbidden(_("Paying needs the billing role. Ask an owner of your company's account."))
+    if invoice.customer_id != by.customer_id:
+        raise Missing(_("There is no invoice of this number."))
+    sources = [credit.source for credit in own_credits(by.customer, invoice.currency)]
+    if not sources:
+        raise Conflict(_("There is no credit that could be used on this invoice. Nothing was changed."))
+    return _use(invoice, sources, by=by.user, now=now)
+
+
+def _use(invoice: Invoice, chosen: list[Payment | Invoice], *, by: User, now: datetime) -> int:
     if not chosen:
         raise Invalid(_("Choose at least one credit to use."))
     if any(source.customer_id != invoice.customer_id for source in chosen):
@@ -92,7 +120,7 @@ def use_credit(*, invoice: Invoice, sources: Iterable[Payment | Invoice], by: Us
                 break
             if isinstance(source, Payment):
                 if source.unallocated_minor and source.received_currency == paper.currency:
-                    pay.allocate_credit(payment=source, invoice=paper, by=by, now=now)
+                    pay.allocate_own_credit(payment=source, invoice=paper, by=by, now=now)
             else:
                 _spend(locked[source.pk], paper, by=by, now=now)
             paper.refresh_from_db()

@@ -38,6 +38,7 @@ from portico.billing.models import (
     QuotationVersion,
 )
 from portico.billing.models.line import Line
+from portico.billing.references import invoice_reference, style_of
 from portico.billing.vat import statutory_note
 from portico.kit import formats
 from portico.kit.periods import today
@@ -143,7 +144,7 @@ def order_sheet(order: Order) -> Sheet:
         )
 
 
-def payment_request_sheet(request: PaymentRequest, *, paid_minor: int, reference: str, epc: str) -> Sheet:
+def payment_request_sheet(request: PaymentRequest, *, paid_minor: int, reference: str) -> Sheet:
     """The sheet of a payment request: what the order asks to be paid first, and how. It is not an invoice."""
     order = request.order
     customer, seller = order.customer, order.seller
@@ -176,14 +177,19 @@ def payment_request_sheet(request: PaymentRequest, *, paid_minor: int, reference
             lines=(SheetLine("line", what, net_minor=request.amount_minor, quantity=Decimal(1)),),
             sums=tuple(sums),
             notes=(_("This is not an invoice. The invoice follows when your payment has arrived."),),
-            payment=payment_of(seller_values(seller), reference, epc),
+            payment=payment_of(
+                seller_values(seller),
+                reference,
+                amount_minor=request.amount_minor - paid_minor,
+                currency=request.currency,
+            ),
             stamp=_("Paid") if request.state == PaymentRequest.State.SETTLED else "",
             stamp_tone="ok" if request.state == PaymentRequest.State.SETTLED else "",
             footer=footer_lines(seller_values(seller)),
         )
 
 
-def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "", epc: str = "") -> Sheet:
+def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet:
     """The sheet of an issued invoice or credit note, from its frozen copy alone.
 
     `live` adds what changes after issue (paid, due, stamp) for the page; the stored PDF is drawn without it, so that the
@@ -230,11 +236,23 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "", epc: str
             sums=tuple(_invoice_sums(invoice, live=live)),
             terms=term_texts(content["terms"]),
             notes=(_("Already paid. Nothing is left to pay."),) if content["prepaid"] else (),
-            payment=payment_of(seller, reference, epc) if not (credit or content["prepaid"]) and reference else None,
+            payment=payment_of(
+                seller,
+                reference,
+                amount_minor=invoice.amount_due_minor if live else invoice.total_minor,
+                currency=invoice.currency,
+            )
+            if not (credit or content["prepaid"]) and reference
+            else None,
             stamp=stamp,
             stamp_tone=tone,
             footer=footer_lines(seller),
         )
+
+
+def reference_of(invoice: Invoice) -> str:
+    """What the payer of an invoice writes on a transfer, as it is printed."""
+    return invoice_reference(str(invoice.number), invoice.pk, style_of(str(invoice.content["seller"]["iban"])))
 
 
 # Parts -----------------------------------------------------------------------------------------------------------------

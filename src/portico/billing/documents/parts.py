@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Seller, User
 from portico.billing.documents.sheet import SheetParty, SheetPayment, SheetText
+from portico.billing.references import epc_text
 from portico.kit import formats
 
 
@@ -67,10 +68,17 @@ def term_texts(terms: Iterable[Any]) -> tuple[SheetText, ...]:
     return tuple(SheetText(str(title), str(text)) for title, text in terms)
 
 
-def payment_of(seller: Mapping[str, str], reference: str, epc: str) -> SheetPayment | None:
-    """How to pay by transfer; None for a seller without an account."""
+def payment_of(seller: Mapping[str, str], reference: str, *, amount_minor: int, currency: str) -> SheetPayment | None:
+    """How to pay by transfer, with its QR code where that is possible; None for a seller without an account."""
     if not seller["iban"]:
         return None
-    return SheetPayment(
-        seller["bank_account_name"] or seller["legal_name"], seller["iban"], seller["bic"], reference, epc
+    name = seller["bank_account_name"] or seller["legal_name"]
+    epc = epc_text(
+        name=name,
+        iban=seller["iban"],
+        bic=seller["bic"],
+        amount_minor=amount_minor,
+        currency=currency,
+        reference=reference,
     )
+    return SheetPayment(name, seller["iban"], seller["bic"], reference, epc)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import MemberRequest, member
 from portico.billing.actions.dispute import dispute_invoice, may_dispute
+from portico.billing.actions.spend import has_credit, own_credits, use_own_credit
 from portico.billing.documents import build
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Allocation, Dispute, Invoice
@@ -22,6 +23,8 @@ from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
 from portico.billing.my.lists import matching
 from portico.billing.my.nav import nav_of
+from portico.billing.providers import label_of
+from portico.kit import formats
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -147,19 +150,20 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     payable = bool(invoice.amount_due_minor) and invoice.payment_state in Invoice.PAYABLE
     context = {
         "invoice": invoice,
-        "sheet": build.invoice_sheet(invoice, live=True, reference=str(invoice.number) if payable else ""),
+        "sheet": build.invoice_sheet(invoice, live=True, reference=build.reference_of(invoice) if payable else ""),
         "status": invoice.status(day),
         "is_overdue": invoice.is_overdue(day),
         "is_payable": payable,
         "days_left": (invoice.due_on - day).days if invoice.due_on else 0,
         "soon_days": SOON_DAYS,
         "settled": settled,
-        "label_of": paying.label_of,
+        "label_of": label_of,
         "settled_minor": sum(allocation.amount_minor for allocation in settled),
         "credit_notes": credit_notes_of(invoice=invoice.pk),
         "attempts": paying.attempts(invoice),
         "dispute": invoice.disputes.filter(solved_at=None).first() if invoice.disputed_at else None,
         "may_dispute": bool(invoice.amount_due_minor) and not invoice.disputed_at and may_dispute(request.member),
+        "may_use_credit": payable and request.member.may_pay and has_credit(request.member.customer, invoice.currency),
         "zone": invoice.seller.zone,
     }
     return render(request, "billing/my/invoices/detail.html", context)
@@ -179,7 +183,7 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
 @member("billing")
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: MemberRequest, number: str = "") -> HttpResponse:
-    """Pay one invoice, or those chosen in the list (`?number=…&number=…`) in one go."""
+    """Pay one invoice, or those chosen in the list (`?number=…&number=…`) in one go; `?due=overdue` or `open` names all."""
     invoices = [find(request, number)] if number else chosen(request)
     for invoice in invoices:
         refuse_unpayable(invoice)
@@ -203,6 +207,8 @@ def chosen(request: MemberRequest) -> list[Invoice]:
     """The invoices that were selected in the list, oldest first; Missing when one of them is not the customer's."""
     sent = request.POST if request.method == "POST" else request.GET
     numbers = list(dict.fromkeys(sent.getlist("number")))
+    if not numbers and sent.get("due") in {"overdue", "open"}:
+        numbers = due_numbers(request, sent["due"], sent.get("currency") or request.member.customer.currency)
     if not 1 <= len(numbers) <= MOST_TOGETHER:
         raise Invalid(
             _("Select the invoices that you want to pay, at most %(most)d. Nothing was charged.")
@@ -213,6 +219,17 @@ def chosen(request: MemberRequest) -> list[Invoice]:
     if len(found) != len(numbers):
         raise Missing(_("One of the selected invoices cannot be found. Nothing was charged."))
     return found
+
+
+def due_numbers(request: MemberRequest, which: str, currency: str) -> list[str]:
+    """Everything that is overdue, or all that can be paid now, in one currency, the earliest due first; a page at most."""
+    day = today(timezone.now(), request.member.customer.seller.zone)
+    rows = Invoice.objects.visible_to(request.member).of_status("to_pay" if which == "open" else which, day)
+    found = rows.filter(currency=currency[:3]).order_by("due_on", "id").values_list("number", flat=True)
+    numbers = [str(number) for number in found[:MOST_TOGETHER]]
+    if not numbers:
+        raise Conflict(_("Nothing is left to pay. Nothing was charged."))
+    return numbers
 
 
 def refuse_unpayable(invoice: Invoice) -> None:
@@ -231,6 +248,33 @@ def refuse_unpayable(invoice: Invoice) -> None:
         raise Conflict(
             _("Invoice %(number)s is being looked into. Nothing is to be paid until that is solved.") % number
         )
+
+
+# The customer's credit -------------------------------------------------------------------------------------------------
+
+
+@member("billing")
+@require_http_methods(["GET", "HEAD", "POST"])
+def use_credit(request: MemberRequest, number: str) -> HttpResponse:
+    """Settle the invoice with what the customer has to its credit; what is left to pay is paid as ever."""
+    invoice = find(request, number)
+    if request.method == "POST":
+        used = use_own_credit(invoice=invoice, by=request.member, now=timezone.now())
+        amount = formats.money(used, invoice.currency, request.user.language)
+        messages.success(request, _("%(amount)s of your credit is used.") % {"amount": amount})
+        return HttpResponseRedirect(reverse("my:invoices.detail", args=[number]))
+    refuse_unpayable(invoice)
+    credits_here = own_credits(request.member.customer, invoice.currency)
+    if not credits_here:
+        raise Conflict(_("There is no credit that could be used on this invoice. Nothing was changed."))
+    left = sum(one.left_minor for one in credits_here)
+    context = {
+        "invoice": invoice,
+        "credits": credits_here,
+        "used_minor": min(left, invoice.amount_due_minor),
+        "left_minor": max(invoice.amount_due_minor - left, 0),
+    }
+    return render(request, "billing/my/invoices/use_credit.html", context)
 
 
 # When something is wrong ----------------------------------------------------------------------------------------------
@@ -273,5 +317,6 @@ urlpatterns = [
     path("invoices/<str:number>/", detail, name="invoices.detail"),
     path("invoices/<str:number>/dispute/", dispute, name="invoices.dispute"),
     path("invoices/<str:number>/pay/", pay, name="invoices.pay"),
+    path("invoices/<str:number>/use-credit/", use_credit, name="invoices.use_credit"),
     path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
 ]

@@ -291,7 +291,7 @@ def payment_request(request: MemberRequest, number: str) -> HttpResponse:
     if asked is None:
         raise Missing(_("This order has no payment request."))
     asked.order = order
-    sheet = build.payment_request_sheet(asked, paid_minor=asked.paid_minor, reference=order.number, epc="")
+    sheet = build.payment_request_sheet(asked, paid_minor=asked.paid_minor, reference=order.number)
     return pdf_answer(render_pdf(sheet, accent=order.seller.accent), f"{order.number}-payment-request.pdf")
 
 

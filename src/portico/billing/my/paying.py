@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portico.accounts.access import MemberRequest
-from portico.billing import providers
 from portico.billing.actions import pay
 from portico.billing.models import Invoice, Order, Payment
 from portico.kit.errors import Conflict, Invalid, Unavailable
@@ -40,14 +39,19 @@ class Bill:
     @property
     def takes_parts(self) -> bool:
         """Whether less than everything may be paid now."""
-        return self.order is None and len(self.invoices) == 1
+        return self.order is None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether one paper is paid, whose page is the way back."""
+        return self.order is not None or len(self.invoices) == 1
 
 
 def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     """The page that pays `bill`; POST begins the attempt and sends the payer on.
 
-    The amount is ours, never the form's: the form only says which amount was seen, and another one is a Conflict. Of a
-    single invoice a part may be paid.
+    The amount is ours, never the form's: the form only says which amount was seen, and another one is a Conflict. Of
+    invoices a part may be paid, the earliest due first.
     """
     seller = request.member.customer.seller
     ways = pay.offered_for(seller, bill.currency)
@@ -102,17 +106,11 @@ def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
 
 
 def part_of(request: MemberRequest, bill: Bill) -> int | None:
-    """The part of a single invoice that the person wants to pay; None: all of it."""
+    """The part of the invoices that the person wants to pay; None: all that is due."""
     text = one_line(request.POST.get("part", ""))
     if not text or not bill.takes_parts:
         return None
     return parse_amount(text, bill.currency, request.user.language)
-
-
-def label_of(provider: str) -> str:
-    """What a way to pay is called; a provider that is no longer there is just a payment."""
-    found = providers.find(provider)
-    return str(found.label) if found is not None else _("Payment")
 
 
 @prepared

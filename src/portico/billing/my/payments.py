@@ -13,9 +13,12 @@ from django.views.decorators.http import require_safe
 from portico.accounts.access import MemberRequest, member
 from portico.billing import providers
 from portico.billing.actions import pay
+from portico.billing.documents.receipt import receipt_sheet
+from portico.billing.documents.render import render_pdf
 from portico.billing.models import Allocation, Payment
-from portico.billing.my.paying import label_of
-from portico.kit.errors import Missing
+from portico.billing.providers import label_of
+from portico.kit.answers import pdf_answer
+from portico.kit.errors import Conflict, Missing
 from portico.kit.htmx import is_fragment
 
 
@@ -84,7 +87,38 @@ def qr(request: MemberRequest, key: UUID) -> HttpResponse:
     )
 
 
+# The receipt -----------------------------------------------------------------------------------------------------------
+
+
+def received(request: MemberRequest, key: UUID) -> Payment:
+    """The payment, whose money has arrived; Conflict before that."""
+    payment = find(request, key)
+    if payment.state != Payment.State.SUCCEEDED:
+        raise Conflict(_("There is a receipt as soon as the money has arrived."))
+    return payment
+
+
+@member()
+@require_safe
+def receipt(request: MemberRequest, key: UUID) -> HttpResponse:
+    """What was received, when, how, and which papers it settled."""
+    payment = received(request, key)
+    sheet = receipt_sheet(payment, label_of(payment.provider))
+    return render(request, "billing/my/payments/receipt.html", {"payment": payment, "sheet": sheet})
+
+
+@member()
+@require_safe
+def pdf(request: MemberRequest, key: UUID) -> HttpResponse:
+    """The receipt as a file, drawn from what the books say now."""
+    payment = received(request, key)
+    sheet = receipt_sheet(payment, label_of(payment.provider))
+    return pdf_answer(render_pdf(sheet, accent=payment.customer.seller.accent), f"{sheet.number}.pdf")
+
+
 urlpatterns = [
     path("payments/<uuid:key>/", detail, name="payments.detail"),
+    path("payments/<uuid:key>/receipt/", receipt, name="payments.receipt"),
+    path("payments/<uuid:key>/pdf/", pdf, name="payments.pdf"),
     path("payments/<uuid:key>/qr/", qr, name="payments.qr"),
 ]

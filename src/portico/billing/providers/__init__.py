@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from portico.billing.providers.base import Payee, Provider
 
@@ -25,3 +26,9 @@ def offered(currency: str, payee: Payee) -> list[Provider]:
     """What a payer may choose for a payment in `currency` to `payee`, in the order of the setting."""
     found = [find(name) for name in settings.PORTICO_PROVIDERS]
     return [one for one in found if one is not None and one.accepts(currency, payee)]
+
+
+def label_of(name: str) -> str:
+    """What a way to pay is called; a provider that is no longer there is just a payment."""
+    found = find(name)
+    return str(found.label) if found is not None else _("Payment")

@@ -17,10 +17,12 @@ from portico.accounts.access import StaffRequest, staff
 from portico.accounts.members import may_manage
 from portico.accounts.models import Customer, Membership
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, QuotationVersion, Subscription
+from portico.billing.providers import label_of
+from portico.billing.statement import CSV, KINDS, MOST_SHOWN, currencies_of, read_cut, statement_of
 from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
-from portico.kit.spreadsheet import amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import amount, as_csv, column, is_asked, rows_as_csv
 
 SORTS = {
     "name": Sort(lazy("Name"), ["legal_name", "id"]),
@@ -85,6 +87,30 @@ def detail(request: StaffRequest, number: int) -> HttpResponse:
     return render(request, "billing/staff/customers/detail.html", context)
 
 
+@staff()
+@require_safe
+def statement(request: StaffRequest, number: int) -> HttpResponseBase:
+    """The customer's statement of account, as the customer sees it."""
+    now = timezone.now()
+    own = Customer.objects.filter(seller=request.seller).select_related("seller")
+    customer = own.filter(pk=number).first() if number < 2**63 else None
+    if customer is None:
+        raise Missing(_("There is no such customer."))
+    cut = read_cut(request.GET, customer, now=now)
+    made = statement_of(customer, cut, now=now)
+    if is_asked(request.GET):
+        return rows_as_csv(made.entries, CSV, f"statement-{customer.pk}-{cut.start}-{cut.end}")
+    context = {
+        "customer": customer,
+        "statement": made,
+        "currencies": currencies_of(customer),
+        "kinds": KINDS,
+        "most": MOST_SHOWN,
+        "label_of": label_of,
+    }
+    return render(request, "billing/staff/customers/statement.html", context)
+
+
 def find(request: StaffRequest, number: int, day: date) -> Any:
     """The customer with what is open, overdue and credit in its own currency, in one statement; Missing."""
     own = {"customer": OuterRef("pk"), "currency": OuterRef("currency")}
@@ -124,4 +150,5 @@ def status_of(quotation: Quotation, now: datetime) -> str:
 urlpatterns = [
     path("customers/", index, name="customers.index"),
     path("customers/<int:number>/", detail, name="customers.detail"),
+    path("customers/<int:number>/statement/", statement, name="customers.statement"),
 ]

@@ -1,12 +1,7 @@
-"""Bank transfer: the payer writes a structured reference; staff (later a bank file) say that the money arrived."""
-
-from uuid import UUID
+"""Bank transfer: the payer writes a structured reference; staff or a bank file say that the money arrived."""
 
 from django.utils.translation import gettext_lazy as _
 from stdnum import iban as stdnum_iban
-from stdnum import iso11649
-from stdnum.exceptions import ValidationError
-from stdnum.iso7064 import mod_97_10
 
 from portico.billing.providers.base import (
     Attempt,
@@ -19,38 +14,7 @@ from portico.billing.providers.base import (
     Said,
     Started,
 )
-
-DIGITS = 15
-MOST_EPC_MINOR = 999_999_999_99
-
-
-def creditor_reference(payment_id: str) -> str:
-    """The ISO 11649 reference of a payment: RF, two check digits, fifteen digits made of its id."""
-    body = str(UUID(payment_id).int % 10**DIGITS).zfill(DIGITS)
-    return str(iso11649.validate(f"RF{mod_97_10.calc_check_digits(f'{body}RF')}{body}"))
-
-
-def read_reference(text: str) -> str:
-    """A reference as people type it, with blanks and in small letters, in its plain form; empty when it is not one."""
-    try:
-        return str(iso11649.validate(text))
-    except ValidationError:
-        return ""
-
-
-def epc_text(*, payee: Payee, amount_minor: int, currency: str, reference: str) -> str:
-    """The text of a SEPA credit transfer's QR code (EPC069-12, version 002); empty where there is none.
-
-    Only euro, only up to 999,999,999.99, only with a valid IBAN and a name.
-    """
-    if currency != "EUR" or not 0 < amount_minor <= MOST_EPC_MINOR:
-        return ""
-    if not payee.name or not stdnum_iban.is_valid(payee.iban):
-        return ""
-    name = " ".join(payee.name.split())[:70]
-    amount = f"EUR{amount_minor // 100}.{amount_minor % 100:02d}"
-    lines = ["BCD", "002", "1", "SCT", payee.bic, name, stdnum_iban.compact(payee.iban), amount, "", reference]
-    return "\n".join(lines)
+from portico.billing.references import epc_text, payment_reference, style_of
 
 
 class BankTransfer(Provider):
@@ -70,7 +34,7 @@ class BankTransfer(Provider):
         """Nothing is asked of anybody; the payer gets a reference. See Provider."""
         if not self.accepts(purchase.currency, purchase.payee):
             raise Declined("no_bank_account")
-        reference = creditor_reference(purchase.payment_id)
+        reference = payment_reference(purchase.payment_id, style_of(purchase.payee.iban))
         return Started(provider_reference="", reference=reference)
 
     def fetch(self, attempt: Attempt) -> Report:
@@ -90,7 +54,14 @@ class BankTransfer(Provider):
             reference=reference,
             amount_minor=amount_minor,
             currency=currency,
-            epc=epc_text(payee=payee, amount_minor=amount_minor, currency=currency, reference=reference),
+            epc=epc_text(
+                name=payee.name,
+                iban=payee.iban,
+                bic=payee.bic,
+                amount_minor=amount_minor,
+                currency=currency,
+                reference=reference,
+            ),
         )
 
 

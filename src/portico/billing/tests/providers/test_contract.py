@@ -10,8 +10,6 @@ from django.utils import timezone, translation
 from stdnum import iso11649
 
 from portico.billing import providers
-from portico.billing.providers import bank_transfer
-from portico.billing.providers.bank_transfer.provider import epc_text, read_reference
 from portico.billing.providers.base import (
     Attempt,
     Charge,
@@ -31,6 +29,7 @@ from portico.billing.providers.base import (
 )
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout, Delivery
+from portico.billing.references import epc_text, payment_reference, read_reference
 
 FOLDERS = sorted(path.parent.name for path in Path(providers.__file__).parent.glob("*/provider.py"))
 PAYEE = Payee("Northwind Software SAS", "FR7630006000011234567890189", "AGRIFRPP")
@@ -140,7 +139,7 @@ def test_the_sandbox_reports_what_was_taken() -> None:
 
 
 def test_a_reference_has_check_digits_and_is_read_as_people_type_it() -> None:
-    reference = bank_transfer.provider.creditor_reference("7b0c7c4e-9b53-4a52-9b43-1ad0a2f5a001")
+    reference = payment_reference("7b0c7c4e-9b53-4a52-9b43-1ad0a2f5a001", "rf")
     assert iso11649.is_valid(reference)
     assert read_reference(f" {reference[:4].lower()} {reference[4:9]} {reference[9:]} ") == reference
     wrong = reference[:-1] + ("1" if reference[-1] != "1" else "2")
@@ -148,7 +147,14 @@ def test_a_reference_has_check_digits_and_is_read_as_people_type_it() -> None:
 
 
 def test_the_code_of_a_transfer_is_that_of_epc069_12() -> None:
-    text = epc_text(payee=PAYEE, amount_minor=106_805, currency="EUR", reference="RF18539007547034")
+    text = epc_text(
+        name=PAYEE.name,
+        iban=PAYEE.iban,
+        bic=PAYEE.bic,
+        amount_minor=106_805,
+        currency="EUR",
+        reference="RF18539007547034",
+    )
     assert text.split("\n") == [
         "BCD", "002", "1", "SCT", "AGRIFRPP", "Northwind Software SAS", "FR7630006000011234567890189", "EUR1068.05", "",
         "RF18539007547034",
@@ -167,7 +173,17 @@ def test_the_code_of_a_transfer_is_that_of_epc069_12() -> None:
     ],
 )
 def test_there_is_no_code_where_it_would_be_wrong(amount: int, currency: str, payee: Payee) -> None:
-    assert epc_text(payee=payee, amount_minor=amount, currency=currency, reference="RF18539007547034") == ""
+    assert (
+        epc_text(
+            name=payee.name,
+            iban=payee.iban,
+            bic=payee.bic,
+            amount_minor=amount,
+            currency=currency,
+            reference="RF18539007547034",
+        )
+        == ""
+    )
 
 
 def test_a_seller_without_an_account_offers_no_transfer() -> None:

@@ -1,0 +1,290 @@
+"""The statement of account: what a customer owed at the beginning, what came and went, what it owes at the end; for both sides.
+
+Debits raise what is owed (invoices, refunds), credits lower it (payments, credit notes). A balance below zero is the
+customer's credit. The balance of today is what is open on its invoices, less what it has to its credit.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, CharField, Count, Q, Sum, Value, When
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from portico.accounts.models import Customer
+from portico.billing.models import Allocation, Invoice, Payment
+from portico.kit.errors import Invalid
+from portico.kit.money import exponent
+from portico.kit.periods import add_months, end_of_day, today
+from portico.kit.spreadsheet import Column, amount, column
+
+LONGEST_DAYS = 366 * 3
+MOST_SHOWN = 500
+"""So many entries stand on the page; the file has them all."""
+BUCKETS = (
+    ("0", lazy("Not due yet"), None, 0),
+    ("1-30", lazy("1 to 30 days late"), 1, 30),
+    ("31-60", lazy("31 to 60 days late"), 31, 60),
+    ("61-90", lazy("61 to 90 days late"), 61, 90),
+    ("90+", lazy("More than 90 days late"), 91, None),
+)
+"""Key, name, first and last day late of each part of what is open."""
+KINDS = {
+    "invoice": lazy("Invoice"),
+    "deposit": lazy("Deposit invoice"),
+    "credit_note": lazy("Credit note"),
+    "payment": lazy("Payment"),
+    "refund": lazy("Refund"),
+}
+CSV = (
+    column(lazy("Date"), "on"),
+    Column(lazy("What"), lambda row: KINDS[row["kind"]]),
+    column(lazy("Number"), "number"),
+    column(lazy("Title"), "title"),
+    column(lazy("Due date"), "due_on"),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Debit"), "debit_minor"),
+    amount(lazy("Credit"), "credit_minor"),
+    amount(lazy("Running balance"), "balance_minor"),
+)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What was asked for: a currency, and the days from `start` through `end`."""
+
+    currency: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class Age:
+    """A part of what is open, by how late it is."""
+
+    key: str
+    label: Any
+    minor: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The account in one currency from `start` through `end`."""
+
+    cut: Cut
+    opening_minor: int
+    entries: Sequence[dict[str, Any]]
+    closing_minor: int
+    ages: Sequence[Age]
+    credit_minor: int
+    """What of payments and credit notes settles nothing yet, today."""
+
+    @property
+    def open_minor(self) -> int:
+        """What is open on invoices today."""
+        return sum(age.minor for age in self.ages)
+
+    @property
+    def overdue_minor(self) -> int:
+        """The part of it that is late."""
+        return sum(age.minor for age in self.ages if age.key != "0")
+
+    @property
+    def debit_minor(self) -> int:
+        """What the entries add to what is owed."""
+        return sum(entry["debit_minor"] or 0 for entry in self.entries)
+
+    @property
+    def credited_minor(self) -> int:
+        """What they take off."""
+        return sum(entry["credit_minor"] or 0 for entry in self.entries)
+
+
+# What was asked --------------------------------------------------------------------------------------------------------
+
+
+def read_cut(params: QueryDict, customer: Customer, *, now: datetime) -> Cut:
+    """`?from=…&to=…&currency=…`; without them the last twelve months in the customer's currency. Raises Invalid."""
+    day = today(now, customer.seller.zone)
+    currency = params.get("currency", "") or customer.currency
+    exponent(currency)
+    end = _day(params.get("to", "")) or day
+    start = _day(params.get("from", "")) or add_months(end.replace(day=1), -11)
+    if start > end:
+        raise Invalid(_("The first day lies after the last one. Choose the days again."))
+    if (end - start).days > LONGEST_DAYS:
+        raise Invalid(_("A statement covers three years at most. Choose fewer days."))
+    return Cut(currency, start, end)
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(_("Enter the days such as %(example)s.") % {"example": "2026-11-23"}) from None
+    if not 2000 <= day.year <= 2100:
+        raise Invalid(_("Choose days from the year 2000 on."))
+    return day
+
+
+# The account -----------------------------------------------------------------------------------------------------------
+
+
+def statement_of(customer: Customer, cut: Cut, *, now: datetime) -> Statement:
+    """The statement. Reads in seven statements at most, whatever the size."""
+    opening = _sum_before(customer, cut)
+    entries = _entries(customer, cut)
+    balance = opening
+    for entry in entries:
+        balance += (entry["debit_minor"] or 0) - (entry["credit_minor"] or 0)
+        entry["balance_minor"] = balance
+    return Statement(
+        cut,
+        opening,
+        entries,
+        balance,
+        ages_of(customer, cut.currency, now=now),
+        credit_minor_of(customer, cut.currency),
+    )
+
+
+def ages_of(customer: Customer, currency: str, *, now: datetime) -> list[Age]:
+    """What is open today by how late it is; one statement."""
+    day = today(now, customer.seller.zone)
+    late = [
+        When(due_on__lt=day - timedelta(days=first - 1), then=Value(key))
+        for key, _label, first, _last in reversed(BUCKETS)
+        if first is not None
+    ]
+    rows = Invoice.objects.open().filter(customer=customer, currency=currency)
+    found = {
+        row["bucket"]: row
+        for row in rows.annotate(bucket=Case(*late, default=Value("0"), output_field=CharField()))
+        .order_by()
+        .values("bucket")
+        .annotate(minor=Sum("amount_due_minor"), count=Count("pk"))
+    }
+    none = {"minor": 0, "count": 0}
+    return [
+        Age(key, label, int(found.get(key, none)["minor"]), int(found.get(key, none)["count"]))
+        for key, label, _first, _last in BUCKETS
+    ]
+
+
+def credit_minor_of(customer: Customer, currency: str) -> int:
+    """What the customer has to its credit: money and credit notes, less what of them is used; two statements."""
+    arrived = Payment.objects.filter(customer=customer, received_currency=currency).aggregate(
+        received=Sum("received_minor")
+    )
+    papers = _papers(customer, currency).filter(kind=Invoice.Kind.CREDIT_NOTE)
+    used = Allocation.objects.filter(
+        Q(payment__customer=customer, payment__received_currency=currency)
+        | Q(credit_note__customer=customer, credit_note__currency=currency)
+    )
+    return (
+        int(arrived["received"] or 0)
+        + int(papers.aggregate(sum=Sum("total_minor"))["sum"] or 0)
+        - int(used.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+    )
+
+
+def currencies_of(customer: Customer) -> list[str]:
+    """The currencies in which the customer has papers or money, its own one first; one statement."""
+    papers = Invoice.objects.filter(customer=customer, state=Invoice.State.ISSUED).order_by().values_list("currency")
+    money = Payment.objects.filter(customer=customer).exclude(received_currency="").order_by()
+    found = {row[0] for row in papers.union(money.values_list("received_currency"))}
+    return sorted(found | {customer.currency}, key=lambda one: (one != customer.currency, one))
+
+
+def _papers(customer: Customer, currency: str) -> Any:
+    return Invoice.objects.filter(customer=customer, state=Invoice.State.ISSUED, currency=currency)
+
+
+def _money(customer: Customer, currency: str) -> Any:
+    return Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
+
+
+def _sum_before(customer: Customer, cut: Cut) -> int:
+    """What was owed when the first day began."""
+    begins = end_of_day(cut.start - timedelta(days=1), customer.seller.zone)
+    note = Q(kind=Invoice.Kind.CREDIT_NOTE)
+    papers = (
+        _papers(customer, cut.currency)
+        .filter(issued_on__lt=cut.start)
+        .aggregate(owed=Sum("total_minor", filter=~note), credited=Sum("total_minor", filter=note))
+    )
+    money = _money(customer, cut.currency).filter(
+        Q(received_on__lt=cut.start) | Q(received_on=None, ended_at__lt=begins)
+    )
+    arrived = money.aggregate(sum=Sum("received_minor"))["sum"]
+    return int(papers["owed"] or 0) - int(papers["credited"] or 0) - int(arrived or 0)
+
+
+def _entries(customer: Customer, cut: Cut) -> list[dict[str, Any]]:
+    """What came and went, in the order of days; on one day papers stand before money."""
+    zone = customer.seller.zone
+    begins, ends = end_of_day(cut.start - timedelta(days=1), zone), end_of_day(cut.end, zone)
+    papers = _papers(customer, cut.currency).filter(issued_on__gte=cut.start, issued_on__lte=cut.end)
+    rows = papers.order_by("issued_on", "id").values(
+        "kind", "number", "title", "issued_on", "due_on", "total_minor", "amount_due_minor", "refers_to__number"
+    )
+    found = [
+        _entry(
+            row["kind"],
+            row["issued_on"],
+            cut.currency,
+            debit=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["total_minor"],
+            credit=row["total_minor"] if row["kind"] == Invoice.Kind.CREDIT_NOTE else None,
+            number=row["number"],
+            title=row["title"],
+            due_on=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["due_on"],
+            open_minor=row["amount_due_minor"],
+            about=row["refers_to__number"] or "",
+        )
+        for row in rows
+    ]
+    money = _money(customer, cut.currency).filter(
+        Q(received_on__gte=cut.start, received_on__lte=cut.end)
+        | Q(received_on=None, ended_at__gte=begins, ended_at__lt=ends)
+    )
+    payments = list(
+        money.order_by("ended_at").values("id", "provider", "received_on", "ended_at", "received_minor", "reference")
+    )
+    paid = _paid_by(row["id"] for row in payments)
+    found += [
+        _entry(
+            "payment",
+            row["received_on"] or today(row["ended_at"], zone),
+            cut.currency,
+            credit=row["received_minor"],
+            number=row["reference"],
+            title=", ".join(paid.get(row["id"], [])),
+            key=row["id"],
+            provider=row["provider"],
+        )
+        for row in payments
+    ]
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda entry: (entry["on"], order[entry["kind"]]))  # stable: papers stay by number
+
+
+def _paid_by(payments: Iterable[Any]) -> dict[Any, list[str]]:
+    """The numbers of what payments settled."""
+    rows = Allocation.objects.filter(payment__in=list(payments)).order_by("id")
+    found: dict[Any, list[str]] = {}
+    for payment, invoice, order in rows.values_list("payment", "invoice__number", "request__order__number"):
+        found.setdefault(payment, []).append(invoice or order or "")
+    return found
+
+
+def _entry(
+    kind: str, on: date, currency: str, *, debit: int | None = None, credit: int | None = None, **more: Any
+) -> dict[str, Any]:
+    empty = {"number": "", "title": "", "due_on": None, "open_minor": 0, "about": "", "key": None, "provider": ""}
+    return {"kind": kind, "on": on, "currency": currency, "debit_minor": debit, "credit_minor": credit} | empty | more
