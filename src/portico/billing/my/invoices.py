@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import MemberRequest, member
 from portico.billing.actions.dispute import dispute_invoice, may_dispute
-from portico.billing.actions.spend import has_credit, own_credits, use_own_credit
+from portico.billing.actions.spend import own_credits, use_own_credit
 from portico.billing.documents import build
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Allocation, Dispute, Invoice
@@ -163,7 +163,6 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "attempts": paying.attempts(invoice),
         "dispute": invoice.disputes.filter(solved_at=None).first() if invoice.disputed_at else None,
         "may_dispute": bool(invoice.amount_due_minor) and not invoice.disputed_at and may_dispute(request.member),
-        "may_use_credit": payable and request.member.may_pay and has_credit(request.member.customer, invoice.currency),
         "zone": invoice.seller.zone,
     }
     return render(request, "billing/my/invoices/detail.html", context)
@@ -199,6 +198,7 @@ def pay(request: MemberRequest, number: str = "") -> HttpResponse:
         amount_minor=sum(invoice.amount_due_minor for invoice in invoices),
         currency=currency,
         invoices=invoices,
+        credit_minor=sum(one.left_minor for one in own_credits(request.member.customer, currency)),
     )
     return paying.answer(request, bill, "billing/my/invoices/pay.html")
 

@@ -35,6 +35,8 @@ class Bill:
     currency: str
     order: Order | None = None
     invoices: Sequence[Invoice] = ()
+    credit_minor: int = 0
+    """What the customer has to its credit and may use instead."""
 
     @property
     def takes_parts(self) -> bool:

@@ -150,7 +150,9 @@ def test_own_credit_settles_an_invoice_and_money_to_be_looked_at_does_not(world:
     where = f"/my/invoices/{invoice.number}/use-credit/"
     payment = bring(world)
     assert client.post(where).status_code == 409, "staff must look at it first"
+    assert "to your credit" not in text_of(client.get(f"/my/invoices/{invoice.number}/pay/"))
     pay.review_payment(payment=payment, by=world.omar, now=world.now)
+    assert "You have €500.00 to your credit." in text_of(client.get(f"/my/invoices/{invoice.number}/pay/"))
     assert "€568.00" in text_of(client.get(where))
     assert client.post(where).status_code == 302
     invoice.refresh_from_db()
