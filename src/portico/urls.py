@@ -55,6 +55,7 @@ urlpatterns = [
     path("staff/admin/", site.urls),
     path("staff/", include((face("staff"), "staff"))),
     path("share/", include((face("share"), "share"))),
+    path("api/", include((face("api"), "api"))),
     path("webhooks/", include((face("webhooks"), "webhooks"))),
     path("sandbox/", include(("portico.billing.providers.sandbox.pages", "sandbox"))),
     path("health/live", public(health.live), name="health.live"),

@@ -15,7 +15,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from portico.accounts.models import Customer, InvoiceRecipient, LetterChoice, Membership, Seller, User
+from portico.accounts.models import Actor, Customer, InvoiceRecipient, LetterChoice, Membership, Seller, User, person
 from portico.kit.addresses import absolute
 from portico.kit.models import Letter
 from portico.kit.outbox import MEMBER, STAFF, Drawn, Reader, Sender, kind, kinds, post
@@ -171,17 +171,17 @@ def change_path(letter: Letter) -> str:
 # Letters about a login --------------------------------------------------------------------------------------------------
 
 
-def invitation(*, membership: Membership, by: User, now: datetime, again: str = "") -> None:
+def invitation(*, membership: Membership, by: Actor, now: datetime, again: str = "") -> None:
     """Somebody may work for a customer from now on: a link to choose a password, or to sign in where there is one.
 
     `again` must differ for each new invitation of the same membership.
     """
-    user, customer = membership.user, membership.customer
+    user, customer, inviter = membership.user, membership.customer, person(by)
     post(
         "invitation",
         readers([user], "invitation", why="login"),
         about=f"membership:{membership.pk}",
-        data={"membership": membership.pk, "by": by.pk},
+        data={"membership": membership.pk, "by": inviter.pk if inviter else 0},
         seller=customer.seller_id,
         customer=customer.pk,
         again=again,

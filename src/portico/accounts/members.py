@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portico.accounts import letters
-from portico.accounts.models import Customer, Event, Membership, User
+from portico.accounts.models import Actor, ApiKey, Customer, Event, Membership, User
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 from portico.kit.text import one_line
 
@@ -20,8 +20,10 @@ ROLES = ("owner", "approver", "billing", "viewer")
 MOST_MEMBERS = 500
 
 
-def may_manage(user: User, customer: Customer) -> bool:
-    """Owners of the customer, and of the seller's people sales and administrators."""
+def may_manage(user: Actor, customer: Customer) -> bool:
+    """Owners of the customer; of the seller's people sales and administrators; of its integrations those that may."""
+    if isinstance(user, ApiKey):
+        return user.seller_id == customer.seller_id and user.allows("members:write")
     if user.is_staff:
         return user.staff_role in {User.StaffRole.SALES, User.StaffRole.ADMIN}
     return Membership.objects.filter(user=user, customer=customer, is_owner=True).exists()
@@ -34,7 +36,9 @@ def read_roles(chosen: Collection[str]) -> dict[str, bool]:
     return {f"is_{role}": role in chosen for role in ROLES}
 
 
-def invite(*, customer: Customer, email: str, name: str, roles: Collection[str], by: User, now: datetime) -> Membership:
+def invite(
+    *, customer: Customer, email: str, name: str, roles: Collection[str], by: Actor, now: datetime
+) -> Membership:
     """Somebody may work for `customer` from now on, and is told by mail; with a login already, or with a new one.
 
     Raises Forbidden, Invalid (address, name, roles), Conflict (a member already, or one of the seller's people).
@@ -65,7 +69,7 @@ def invite(*, customer: Customer, email: str, name: str, roles: Collection[str],
     return membership
 
 
-def invite_again(*, membership: Membership, by: User, now: datetime) -> None:
+def invite_again(*, membership: Membership, by: Actor, now: datetime) -> None:
     """Send the invitation once more, with a new link. Conflict for somebody who has signed in already."""
     with transaction.atomic():
         _lock(membership.customer, by)
@@ -75,7 +79,7 @@ def invite_again(*, membership: Membership, by: User, now: datetime) -> None:
         _record("member.invited", membership, by=by, now=now)
 
 
-def change_roles(*, membership: Membership, roles: Collection[str], by: User, now: datetime) -> None:
+def change_roles(*, membership: Membership, roles: Collection[str], by: Actor, now: datetime) -> None:
     """From now on this member may do that. Conflict when the company would be left without an owner."""
     held = read_roles(roles)
     with transaction.atomic():
@@ -88,7 +92,7 @@ def change_roles(*, membership: Membership, roles: Collection[str], by: User, no
         _record("member.changed", membership, by=by, now=now)
 
 
-def remove(*, membership: Membership, by: User, now: datetime) -> None:
+def remove(*, membership: Membership, by: Actor, now: datetime) -> None:
     """This person no longer works for the customer; what it did stays. Conflict for the last owner."""
     with transaction.atomic():
         _lock(membership.customer, by)
@@ -98,7 +102,7 @@ def remove(*, membership: Membership, by: User, now: datetime) -> None:
         membership.delete()
 
 
-def _lock(customer: Customer, by: User) -> None:
+def _lock(customer: Customer, by: Actor) -> None:
     """One change of a company's people at a time, by somebody who may."""
     if not Customer.objects.select_for_update().filter(pk=customer.pk).exists():
         raise Missing(_("There is no such company."))
@@ -112,7 +116,7 @@ def _refuse_last_owner(membership: Membership) -> None:
         raise Conflict(_("This is the only owner. Make somebody else an owner first. Nothing was changed."))
 
 
-def _record(name: str, membership: Membership, *, by: User, now: datetime) -> None:
+def _record(name: str, membership: Membership, *, by: Actor, now: datetime) -> None:
     Event.record(
         name,
         membership,

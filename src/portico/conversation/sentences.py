@@ -190,6 +190,7 @@ SENTENCES: dict[str, Sentence] = {
         lazy("%(who)s changed what somebody may do."), "users", lazy("What somebody may do was changed.")
     ),
     "member.removed": Sentence(lazy("%(who)s removed somebody."), "users", lazy("Somebody was removed.")),
+    "customer.created": Sentence(lazy("%(who)s added the company."), "store", lazy("The company was added.")),
     "customer.edited": Sentence(
         lazy("%(who)s changed the company's details."), "store", lazy("The company's details were changed.")
     ),

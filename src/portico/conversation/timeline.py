@@ -93,7 +93,7 @@ def timeline(document: Document, *, staff: bool, seller_name: str, everything: b
     happened = list(events_of(document, payments, staff=staff)[: limit + 1])
     requests, disputes = requests_of(happened), disputes_of(happened)
     entries = [
-        of_event(event, document, payments.get(event.object_id, {}), requests, disputes, seller_name)
+        of_event(event, document, payments.get(event.object_id, {}), requests, disputes, seller_name, staff=staff)
         for event in reversed(happened[:limit])
     ]
     entries += [of_message(message, seller_name) for message in reversed(said[:limit])]
@@ -135,6 +135,11 @@ def name_of(person: User | None, *, from_staff: bool, seller_name: str) -> tuple
     return (seller_name, seller_name[:1].upper()) if from_staff else (_("A former colleague"), "–")
 
 
+def of_integration(name: str) -> str:
+    """What did it, where that was not a person."""
+    return _("Integration %(name)s") % {"name": name}
+
+
 # What happened ---------------------------------------------------------------------------------------------------------
 
 
@@ -143,7 +148,7 @@ def events_of(document: Document, payments: Iterable[str], *, staff: bool) -> Qu
     rows = Event.objects.filter(related_to(document, payments), customer_id=document.customer_id)
     if not staff:
         rows = rows.filter(visible=True, name__in=SENTENCES)
-    return rows.select_related("actor").order_by("-at", "-id")
+    return rows.select_related("actor", "integration").order_by("-at", "-id")
 
 
 def related_to(document: Document, payments: Iterable[str]) -> Q:
@@ -192,12 +197,17 @@ def of_event(
     requests: dict[int, "Asked"],
     disputes: dict[int, tuple[str, str]],
     seller_name: str,
+    *,
+    staff: bool,
 ) -> Entry:
     """An event as an entry with its sentence; `about` is what is known of its thing beside the event's own data."""
     language = translation.get_language() or "en"
-    from_staff = event.actor_kind == Event.ActorKind.STAFF
+    from_staff = event.actor_kind in {Event.ActorKind.STAFF, Event.ActorKind.API}
     by_person = event.actor_kind in {Event.ActorKind.STAFF, Event.ActorKind.MEMBER}
     who, initials = name_of(event.actor, from_staff=from_staff, seller_name=seller_name) if by_person else ("", "")
+    if event.integration is not None:  # what the seller calls its own systems is for its own people
+        who = of_integration(event.integration.name) if staff else seller_name
+        initials = who[:1].upper()
 
     def money(minor: int, currency: str) -> str:
         return formats.money(minor, currency or currency_of(document), language)

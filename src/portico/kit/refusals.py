@@ -7,6 +7,7 @@ nothing about itself but a reference that stands in the log.
 import html
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.exceptions import TemplateDoesNotExist
@@ -67,9 +68,9 @@ def wants_json(request: HttpRequest) -> bool:
     return request.path.startswith("/api/") or ("json" in accept and "html" not in accept)
 
 
-def problem(status: int, title: str, detail: str) -> JsonResponse:
-    """RFC 9457 problem details."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+def problem(status: int, title: str, detail: str, *, kind: str = "about:blank", **more: Any) -> JsonResponse:
+    """RFC 9457 problem details; `more` are members of its own."""
+    body = {"type": kind, "title": title, "status": status, "detail": detail} | more
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
 

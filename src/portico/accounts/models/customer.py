@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext as _
@@ -71,6 +72,14 @@ class Customer(Address):
         allowed = {"street", "street_2", "postcode", "city", "region", "electronic_address"}
         if not set(values) <= allowed:
             raise ValueError(f"not an address: {sorted(set(values) - allowed)}")
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(values))
+
+    def edit_terms(self, **values: Any) -> None:
+        """language, payment_terms_days: for what is written from now on."""
+        if not set(values) <= {"language", "payment_terms_days"}:
+            raise ValueError(f"not terms: {sorted(values)}")
         for name, value in values.items():
             setattr(self, name, value)
         self.save(update_fields=list(values))

@@ -5,9 +5,18 @@ from typing import Any
 
 from django.db import models
 
+from portico.accounts.models.api_key import ApiKey
 from portico.accounts.models.customer import Customer
 from portico.accounts.models.user import User
 from portico.kit.privacy import Privacy
+
+Actor = User | ApiKey
+"""Who does something: a person, or an integration of the seller's by its key."""
+
+
+def person(by: Actor | None) -> User | None:
+    """The person, for columns that name one; an integration is none."""
+    return by if isinstance(by, User) else None
 
 
 class Event(models.Model):
@@ -17,13 +26,17 @@ class Event(models.Model):
     and amounts (minor units), never names or addresses. `visible` events are shown to the customer as well.
     """
 
-    privacy = {Privacy.AUDIT: "id at name noun object_id customer actor_kind visible data", Privacy.ACTOR: "actor"}
+    privacy = {
+        Privacy.AUDIT: "id at name noun object_id customer actor_kind integration visible data",
+        Privacy.ACTOR: "actor",
+    }
 
     class ActorKind(models.TextChoices):
         MEMBER = "member"
         STAFF = "staff"
         SYSTEM = "system"
         PROVIDER = "provider"
+        API = "api"
 
     at = models.DateTimeField()
     name = models.CharField(max_length=60)
@@ -32,6 +45,14 @@ class Event(models.Model):
     customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="events")
     actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_kind = models.CharField(max_length=8, choices=ActorKind)
+    integration = models.ForeignKey(
+        ApiKey,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="by which key of the API",
+    )
     visible = models.BooleanField(default=True)
     data = models.JSONField(default=dict)
 
@@ -51,7 +72,7 @@ class Event(models.Model):
         thing: models.Model,
         *,
         now: datetime,
-        by: User | None = None,
+        by: Actor | None = None,
         customer: Customer | None = None,
         actor_kind: str = "",
         visible: bool = True,
@@ -59,15 +80,16 @@ class Event(models.Model):
     ) -> "Event":
         """An event about `thing`, not yet written; the noun is the part of `name` before the dot."""
         if not actor_kind:
-            actor_kind = cls.ActorKind.SYSTEM if by is None else ("staff" if by.is_staff else "member")
+            actor_kind = kind_of(by)
         return cls(
             at=now,
             name=name,
             noun=name.split(".")[0],
             object_id=str(thing.pk),
             customer=customer,
-            actor=by,
+            actor=person(by),
             actor_kind=actor_kind,
+            integration=by if isinstance(by, ApiKey) else None,
             visible=visible,
             data=data,
         )
@@ -78,3 +100,12 @@ class Event(models.Model):
         event = cls.of(name, thing, now=now, **about)
         event.save(force_insert=True)
         return event
+
+
+def kind_of(by: Actor | None) -> str:
+    """On whose side somebody acts."""
+    if by is None:
+        return Event.ActorKind.SYSTEM
+    if isinstance(by, ApiKey):
+        return Event.ActorKind.API
+    return Event.ActorKind.STAFF if by.is_staff else Event.ActorKind.MEMBER

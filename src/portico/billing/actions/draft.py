@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Event, Membership, Seller, User
+from portico.accounts.models import Actor, Customer, Event, Membership, Seller, User, person
 from portico.billing import pricing, vat
 from portico.billing.documents.offer import offered
 from portico.billing.models import (
@@ -69,7 +69,7 @@ def begin_quotation(
     subscription: Subscription | None,
     database_name: str,
     term_months: int,
-    by: User | None,
+    by: Actor | None,
     now: datetime,
     **more: Any,
 ) -> Quotation:
@@ -83,7 +83,8 @@ def begin_quotation(
         raise Invalid(_("The contact is not a member of this customer."))
     if kind == Quotation.Kind.NEW:
         subscription = None
-        if database_name and Database.objects.filter(name=database_name).exists():
+        taken = Database.objects.filter(name=database_name).exclude(customer=customer, subscription=None)
+        if database_name and taken.exists():
             raise Invalid(_("The database name %(name)s is taken. Choose another one.") % {"name": database_name})
     else:
         database_name = ""
@@ -116,10 +117,10 @@ def begin_quotation(
     return quotation
 
 
-def draft_quotation(*, seller: Seller, customer: Customer, by: User | None, now: datetime, **fields: Any) -> Quotation:
+def draft_quotation(*, seller: Seller, customer: Customer, by: Actor | None, now: datetime, **fields: Any) -> Quotation:
     """A new quotation with its number and an empty first version; `fields` as on Quotation (kind, origin, …)."""
     with transaction.atomic():
-        quotation = Quotation.draft(seller=seller, customer=customer, salesperson=by, now=now, **fields)
+        quotation = Quotation.draft(seller=seller, customer=customer, salesperson=person(by), now=now, **fields)
         Event.record("quotation.drafted", quotation, now=now, by=by, customer=customer, visible=False)
     return quotation
 
@@ -139,7 +140,7 @@ def save_draft(
     fields: Mapping[str, Any],
     lines: Sequence[LineDraft],
     now: datetime,
-    by: User | None = None,
+    by: Actor | None = None,
     window: str = "",
     insist: bool = False,
 ) -> None:
@@ -159,7 +160,8 @@ def save_draft(
             raise Conflict(_("This version was sent meanwhile and can no longer be edited. Draft a new version."))
         if fresh.send_at is not None:
             raise Conflict(_("This version waits to be sent by itself. Take that back before you change it."))
-        own = insist and bool(window) and (fresh.saved_from, fresh.saved_by_id) == (window, by.pk if by else None)
+        saver = person(by)
+        own = insist and bool(window) and (fresh.saved_from, fresh.saved_by_id) == (window, saver.pk if saver else None)
         if fresh.revision != revision and not own:
             raise Conflict(_("Somebody else saved this draft meanwhile. Look at it again before you save."))
         for name, value in fields.items():
@@ -173,7 +175,7 @@ def save_draft(
         priced = pricing.price(pricing.choose(offered(rows), {}), fresh.currency)
         _put_totals(fresh, priced)
         fresh.revision += 1
-        fresh.saved_at, fresh.saved_by, fresh.saved_from, fresh.send_problem = now, by, window, ""
+        fresh.saved_at, fresh.saved_by, fresh.saved_from, fresh.send_problem = now, saver, window, ""
         fresh.save()
         fresh.lines.all().delete()
         for row, line_net in _with_nets(rows, fresh.currency):

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Event, User
+from portico.accounts.models import Actor, ApiKey, Customer, Event, User, person
 from portico.billing import letters
 from portico.billing.actions import bill, settle
 from portico.billing.actions.order import confirm_order
@@ -254,7 +254,7 @@ def book_transfer(
     amount_minor: int,
     received_on: date,
     payer_name: str,
-    by: User,
+    by: Actor,
     now: datetime,
     currency: str = "",
     reference: str = "",
@@ -270,12 +270,11 @@ def book_transfer(
     kept on them, an order's request stays open until the rest arrives. Too much: the rest is the customer's credit and
     goes on the review list. `currency` empty: that of what it is for, or the customer's.
 
-    Raises Forbidden without the finance role; Invalid for an amount, day, currency or reference that cannot be; Missing
-    when a paper is another customer's; Conflict when this announced payment, or the very same arrival, was booked
+    Raises Forbidden without the finance role or the scope; Invalid for an amount, day, currency or reference that cannot
+    be; Missing when a paper is another customer's; Conflict when this announced payment, or the very same arrival, was booked
     already (`again` says that it really came twice).
     """
-    if by.staff_role not in FINANCE:
-        raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
+    _refuse_others(by, customer)
     _refuse_impossible_day(received_on, today(now, customer.seller.zone))
     if payment is None and reference.strip():
         payment = _payment_of(reference, customer)
@@ -304,7 +303,16 @@ def book_transfer(
     return booked
 
 
-def _book(customer: Customer, payment: Payment | None, arrival: Arrival, *, by: User, now: datetime) -> Payment:
+def _refuse_others(by: Actor, customer: Customer) -> None:
+    """Finance, administrators and integrations with the scope book money, for the customers of their seller."""
+    if isinstance(by, ApiKey):
+        if by.seller_id != customer.seller_id or not by.allows("payments:write"):
+            raise Forbidden(_("This key may not book payments. An administrator can make one that may."))
+    elif by.staff_role not in FINANCE:
+        raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
+
+
+def _book(customer: Customer, payment: Payment | None, arrival: Arrival, *, by: Actor, now: datetime) -> Payment:
     """The succeeded payment of an arrival: the announced one, or, when that has ended, another one beside it."""
     received = {
         "received_minor": arrival.amount_minor,
@@ -324,7 +332,7 @@ def _book(customer: Customer, payment: Payment | None, arrival: Arrival, *, by: 
         state=Payment.State.SUCCEEDED,
         reference=payment.reference if payment else "",
         created_at=now,
-        created_by=by,
+        created_by=person(by),
         ended_at=now,
         **received,
     )
@@ -516,7 +524,7 @@ def _order(key: int) -> Order:
     return Order.objects.select_related("seller", "customer", "version__quotation", "subscription").get(pk=key)
 
 
-def _record_arrival(payment: Payment, *, by: User | None, now: datetime) -> None:
+def _record_arrival(payment: Payment, *, by: Actor | None, now: datetime) -> None:
     _record(
         "payment.succeeded",
         payment,
@@ -529,7 +537,7 @@ def _record_arrival(payment: Payment, *, by: User | None, now: datetime) -> None
 
 
 def _record(
-    name: str, payment: Payment, *, now: datetime, by: User | None = None, visible: bool = True, **data: object
+    name: str, payment: Payment, *, now: datetime, by: Actor | None = None, visible: bool = True, **data: object
 ) -> None:
     """One event of a payment, by a person or by the provider."""
     Event.record(

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Event, User
+from portico.accounts.models import Actor, Event, User, person
 from portico.billing import letters, vat
 from portico.billing.actions.draft import locked
 from portico.billing.documents.offer import price_selection
@@ -19,7 +19,7 @@ from portico.kit.prepared import prepared
 VIEW_AGAIN_AFTER = timedelta(hours=1)
 
 
-def send_quotation(*, quotation: Quotation, by: User | None, now: datetime) -> QuotationVersion:
+def send_quotation(*, quotation: Quotation, by: Actor | None, now: datetime) -> QuotationVersion:
     """Send the drafted version: it freezes, supersedes the open one, and answers the wishes made about it.
 
     Raises Invalid when something is missing that an invoice will need (EN 16931), or Valid Until is in the past.
@@ -30,7 +30,7 @@ def send_quotation(*, quotation: Quotation, by: User | None, now: datetime) -> Q
         if version is None:
             raise Conflict(_("There is no draft to send. Draft a new version first."))
         version.quotation = quotation
-        version.send(by=by, valid_until=check_complete(version, now), now=now)
+        version.send(by=person(by), valid_until=check_complete(version, now), now=now)
         ChangeRequest.answer_open(quotation.pk, now)
         Event.record(
             "quotation.sent", quotation, now=now, by=by, customer=quotation.customer, number=quotation.number,
@@ -62,11 +62,11 @@ def check_complete(version: QuotationVersion, now: datetime) -> date:
     return version.valid_until
 
 
-def withdraw_quotation(*, quotation: Quotation, by: User, now: datetime) -> None:
+def withdraw_quotation(*, quotation: Quotation, by: Actor, now: datetime) -> None:
     """The seller takes an open quotation back."""
     with transaction.atomic():
         version = current_version(quotation)
-        version.withdraw(by=by, now=now)
+        version.withdraw(by=person(by), now=now)
         record("quotation.withdrawn", version, by=by, now=now)
 
 
@@ -107,7 +107,7 @@ def current_of(quotation: Quotation) -> QuotationVersion:
     return version
 
 
-def record(name: str, version: QuotationVersion, *, by: User, now: datetime, **data: Any) -> None:
+def record(name: str, version: QuotationVersion, *, by: Actor, now: datetime, **data: Any) -> None:
     """The event, with the number and version it is about, for both sides to read."""
     quotation = version.quotation
     Event.record(

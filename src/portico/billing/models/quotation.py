@@ -315,7 +315,7 @@ class QuotationVersion(Totals):
             raise Conflict(_("This quotation expired and can no longer be reopened. Ask for a new quotation."))
         self._move([self.State.REJECTED], self.State.SENT, reopened_at=now)
 
-    def withdraw(self, *, by: User, now: datetime) -> None:
+    def withdraw(self, *, by: User | None, now: datetime) -> None:
         """sent, changes_requested → withdrawn, by the seller; also when expired."""
         self._move(self.OPEN, self.State.WITHDRAWN, withdrawn_at=now, withdrawn_by=by)
 

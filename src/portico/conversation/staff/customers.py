@@ -16,7 +16,7 @@ from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Event, User
 from portico.billing.models import Invoice, Order, Quotation, Subscription
 from portico.conversation.sentences import SENTENCES, Sentence, read_out
-from portico.conversation.timeline import name_of
+from portico.conversation.timeline import name_of, of_integration
 from portico.kit import formats
 from portico.kit.errors import Missing
 from portico.kit.htmx import is_fragment
@@ -53,7 +53,7 @@ def timeline(request: StaffRequest, number: int) -> HttpResponse:
     if customer is None:
         raise Missing(_("There is no such customer."))
     fragment = is_fragment(request)
-    fields = "id at name noun object_id actor_kind actor__name actor__email data".split()
+    fields = "id at name noun object_id actor_kind actor__name actor__email integration__name data".split()
     page = paginate(
         Event.objects.filter(customer=customer).values(*fields),
         ["-at", "-id"],
@@ -98,6 +98,8 @@ def entries_of(rows: Iterable[dict[str, Any]], customer: Customer, seller_name: 
 
 def who_of(row: dict[str, Any], seller_name: str) -> str:
     """Who did it; empty for what happened by itself."""
+    if row["integration__name"]:
+        return of_integration(row["integration__name"])
     if row["actor_kind"] not in {Event.ActorKind.STAFF, Event.ActorKind.MEMBER}:
         return ""
     person = User(name=row["actor__name"], email=row["actor__email"]) if row["actor__email"] else None

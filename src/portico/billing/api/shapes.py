@@ -1,0 +1,90 @@
+"""What values look like in the API: amounts in integer minor units, quantities as decimal text, days and times as ISO 8601."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from ninja import Schema
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+from portico.kit.money import EXPONENTS
+
+NUMBER = r"^-?[0-9]{1,12}(\.[0-9]{1,4})?$"
+LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""One line: no control characters."""
+
+
+class Body(Schema):
+    """What a client sends: exactly these fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def plain(value: Any) -> str:
+    """A decimal without trailing zeros, never in powers of ten."""
+    number = Decimal(value)
+    return f"{number.normalize():f}" if number else "0"
+
+
+def printable(text: str) -> str:
+    """Refuse what a database cannot store: half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("this text is not valid Unicode") from None
+    return text
+
+
+def known_currency(code: str) -> str:
+    """Refuse what ISO 4217 does not know."""
+    if code not in EXPONENTS:
+        raise ValueError("not a currency of ISO 4217 that this portal knows")
+    return code
+
+
+def utc(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Number = Annotated[
+    Decimal,
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": NUMBER, "examples": ["12.5"]}),
+]
+"""A quantity, price or percentage that is told."""
+GivenNumber = Annotated[
+    str,
+    StringConstraints(pattern=re.compile(NUMBER, re.ASCII)),
+    AfterValidator(Decimal),
+    WithJsonSchema({"type": "string", "pattern": NUMBER, "examples": ["12.5"]}),
+]
+"""The same as it is sent: text, never a JSON number, with up to four decimals."""
+Time = Annotated[
+    datetime,
+    PlainSerializer(utc, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-09T10:00:00Z"]}),
+]
+Line = Annotated[str, StringConstraints(pattern=LINE), AfterValidator(printable)]
+"""One line of text."""
+Text = Annotated[
+    str, StringConstraints(pattern=r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f]*$"), AfterValidator(printable)
+]
+"""Text of several lines."""
+Currency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    AfterValidator(known_currency),
+    Field(description="ISO 4217.", examples=["EUR"]),
+]
+Country = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2.", examples=["FR"])
+]
+Email = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^@\s\u0000-\u001f]+@[^@\s\u0000-\u001f]+$", max_length=254),
+    AfterValidator(printable),
+]
+Minor = Annotated[int, Field(description="Minor units of the currency.", examples=[12000])]
+MOST_KEY = 2**53
