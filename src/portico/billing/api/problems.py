@@ -20,72 +20,72 @@ from portico.kit.refusals import problem
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of problem: its word, its status, its title, and what to do about it."""
+    """One kind of problem: its word, its status, its title, and, for the documentation, what to do about it."""
 
     code: str
     status: int
     title: str | Promise
-    remedy: str | Promise
+    remedy: str
 
 
 KINDS = {
     kind.code: kind
     for kind in (
         Kind(
-            "malformed", 400, lazy("The request could not be read"), lazy("Send JSON in UTF-8, as the operation shows.")
+            "malformed", 400, lazy("The request could not be read"), "Send JSON in UTF-8, as the operation shows."
         ),
         Kind(
             "idempotency_key_missing",
             400,
             lazy("This needs an Idempotency-Key"),
-            lazy("Send a header Idempotency-Key with a new random value, such as a UUID, and the same one when you retry."),
+            "Send a header Idempotency-Key with a new random value, such as a UUID, and the same one when you retry.",
         ),
         Kind(
             "unauthorized",
             401,
             lazy("This needs a key"),
-            lazy("Send Authorization: Bearer with a key that works; an administrator makes one at /staff/api-keys/."),
+            "Send Authorization: Bearer with a key that works; an administrator makes one at /staff/api-keys/.",
         ),
         Kind(
-            "forbidden", 403, lazy("This key may not do that"), lazy("Use a key with the scope that the operation names.")
+            "forbidden", 403, lazy("This key may not do that"), "Use a key with the scope that the operation names."
         ),
-        Kind("missing", 404, lazy("There is no such thing"), lazy("Check the number or name; the seller has none such.")),
+        Kind("missing", 404, lazy("There is no such thing"), "Check the number or name; the seller has none such."),
         Kind(
-            "method_not_allowed", 405, lazy("This address knows no such method"), lazy("The header Allow names those it knows.")
+            "method_not_allowed", 405, lazy("This address knows no such method"), "The header Allow names those it knows."
         ),
         Kind(
             "conflict",
             409,
             lazy("This has changed meanwhile"),
-            lazy("Read the thing as it is now, in the member current where there is one, and decide again."),
+            "Read the thing as it is now, in the member current where there is one, and decide again.",
         ),
         Kind(
             "still_running",
             409,
             lazy("The same request is still being worked on"),
-            lazy("Wait as long as Retry-After says, then send it again with the same Idempotency-Key."),
+            "Wait as long as Retry-After says, then send it again with the same Idempotency-Key.",
         ),
-        Kind("too_large", 413, lazy("The request is too large"), lazy("Send less at once.")),
+        Kind("too_large", 413, lazy("The request is too large"), "Send less at once."),
         Kind(
-            "unsupported_media_type", 415, lazy("Only JSON is read here"), lazy("Send Content-Type: application/json.")
+            "unsupported_media_type", 415, lazy("Only JSON is read here"), "Send Content-Type: application/json."
         ),
         Kind(
             "invalid",
             422,
             lazy("Something in the request cannot be"),
-            lazy("Correct what errors names, field by field, or what detail says. Nothing was changed."),
+            "Correct what errors names, field by field, or what detail says. Nothing was changed.",
         ),
         Kind(
             "idempotency_key_reused",
             422,
             lazy("This Idempotency-Key was used for another request"),
-            lazy("Use a new Idempotency-Key for a new request; only a repetition carries the old one."),
+            "Use a new Idempotency-Key for a new request; only a repetition carries the old one.",
         ),
         Kind(
-            "rate_limited", 429, lazy("Too many requests"), lazy("Wait as long as Retry-After says. Nothing was changed.")
+            "rate_limited", 429, lazy("Too many requests"), "Wait as long as Retry-After says. Nothing was changed."
         ),
         Kind(
-            "unavailable", 503, lazy("We are still waiting for an answer"), lazy("Send it again later with the same key.")
+            "unavailable", 503, lazy("We are still waiting for an answer"), "Send it again later with the same key."
         ),
     )
 }  # fmt: skip
