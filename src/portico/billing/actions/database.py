@@ -30,7 +30,7 @@ def open_database(*, customer: Customer, name: str, by: Actor, now: datetime) ->
     try:
         with transaction.atomic():
             database = Database.objects.create(customer=customer, name=name, created_at=now)
-            Event.record("database.opened", database, now=now, by=by, customer=customer, visible=False, database=name)
+            Event.record("database.opened", database, now=now, by=by, customer=customer, visible=False, number=name)
     except IntegrityError:
         raise Conflict(_("The database name %(name)s is taken. Choose another one.") % {"name": name}) from None
     return database
