@@ -433,7 +433,7 @@ def open_database(
     for code, quantity in codes:
         product = world.products[code]
         price = product.prices.get(currency=customer.currency, term_months=term)
-        subscription.add(product, Decimal(quantity), price.unit_price, Decimal(0), start)
+        subscription.add(product, Decimal(quantity), price.unit_price, Decimal(0), start, list_price=price.pk)
     return subscription
 
 

@@ -16,6 +16,7 @@ from portico.billing.actions.renew import Renewing, price_renewal
 from portico.billing.models import (
     Invoice,
     Order,
+    Price,
     Product,
     Quotation,
     QuotationVersion,
@@ -23,6 +24,7 @@ from portico.billing.models import (
     SubscriptionPeriod,
 )
 from portico.billing.models.invoice import overdue
+from portico.billing.models.pricelist import PRICE_COLUMNS, PriceHistory
 from portico.kit.listing import plain
 from portico.kit.money import line_net_minor
 from portico.kit.periods import today
@@ -44,7 +46,8 @@ COLUMNS = (
 )  # fmt: skip
 ITEM_COLUMNS = (
     "id", "description", "quantity", "unit_price", "discount_percent", "started_on", "ended_on", "product__kind",
-    "product__unit", "product__vat_category", "product__vat_rate",
+    "product__unit", "product__vat_category", "product__vat_rate", "product_id", "discount_until",
+    *(f"list_price__{name}" for name in PRICE_COLUMNS),
 )  # fmt: skip
 
 
@@ -71,12 +74,21 @@ def item_rows(cut: QuerySet[Any, Any], *, day: Any) -> QuerySet[Subscription, di
 
 
 def grouped(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each subscription once, with its `items`."""
+    """Each subscription once, with its `items`, and the `history` of list prices where any of them moves (one query more)."""
     found: dict[int, dict[str, Any]] = {}
     for row in rows:
         subscription = found.setdefault(row["id"], {name: row[name] for name in COLUMNS} | {"items": []})
         if row["running__id"] is not None:
             subscription["items"].append({name: row[f"running__{name}"] for name in ITEM_COLUMNS})
+    movers = {
+        item["product_id"]
+        for one in found.values()
+        for item in one["items"]
+        if item["list_price__moves_from"] is not None
+    }
+    history = Price.objects.filter(product__in=movers).history() if movers else PriceHistory()
+    for one in found.values():
+        one["history"] = history
     return list(found.values())
 
 
@@ -93,7 +105,10 @@ def complete(row: dict[str, Any], customer: Customer, day: date) -> None:
 def priced(row: Mapping[str, Any], customer: Customer) -> pricing.Priced | None:
     """What the next period costs; None when its VAT cannot be told yet."""
     items = [Renewing.of(item) for item in row["items"]]
-    return price_renewal(items, customer=customer, currency=row["currency"], on=row["period_end"])
+    return price_renewal(
+        items, customer=customer, currency=row["currency"], term_months=row["term_months"], on=row["period_end"],
+        history=row["history"],
+    )  # fmt: skip
 
 
 def holds(items: Iterable[Mapping[str, Any]]) -> str:

@@ -5,7 +5,7 @@ that are left of the period; less takes effect at renewal and costs nothing to t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer, Event, Membership
 from portico.billing import pricing, vat
 from portico.billing.actions.draft import LineDraft, begin_quotation, save_draft
-from portico.billing.actions.renew import Renewing, price_renewal
+from portico.billing.actions.renew import Renewing, history_for, price_lines
 from portico.billing.actions.send import send_quotation
 from portico.billing.models import (
     Change,
@@ -29,6 +29,8 @@ from portico.billing.models import (
     Subscription,
     SubscriptionItem,
 )
+from portico.billing.models.pricelist import Piece
+from portico.billing.renewal_prices import Renews, renews_at
 from portico.kit import formats
 from portico.kit.errors import Conflict, Forbidden, Invalid
 from portico.kit.money import line_net_minor
@@ -36,6 +38,8 @@ from portico.kit.periods import Period, today
 
 MOST = Decimal(100_000)
 """Units of one product in one subscription."""
+MOST_PIECES = 100
+"""Tiers of one price."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,51 @@ class Holding:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """At what a product comes: the price of the first unit for a whole term, its discount and until when that lasts.
+
+    `price` is the list price that it follows; None for a price agreed for this customer alone.
+    """
+
+    unit_price: Decimal
+    discount_percent: Decimal = Decimal(0)
+    discount_until: date | None = None
+    price: Price | None = None
+
+    def pieces(self, quantity: Decimal, already: Decimal) -> list[Piece]:
+        """What `quantity` more than `already` cost, in pieces of one unit price each."""
+        if self.price is None or not self.price.listed.is_tiered:
+            return [Piece(quantity, self.unit_price)] if quantity else []
+        return self.price.listed.pieces(quantity, already=already)
+
+
+@dataclass(frozen=True)
 class Step:
     """One product's change: `added` is charged from today, `kept` no longer ends, `removed` ends with the period.
 
-    At most one of `added` with `kept`, and `removed`, is above zero. Prices are for one unit and one whole term.
+    At most one of `added` with `kept`, and `removed`, is above zero.
     """
 
     holding: Holding
     added: Decimal
     kept: Decimal
     removed: Decimal
-    unit_price: Decimal
-    discount_percent: Decimal
+    terms: Terms
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """What is added, in pieces of one unit price each: several where it reaches several tiers."""
+        return self.terms.pieces(self.added, self.holding.runs)
+
+    @property
+    def unit_price(self) -> Decimal:
+        """Of a unit and one whole term, before tiers."""
+        return self.terms.unit_price
+
+    @property
+    def discount_percent(self) -> Decimal:
+        """The discount of what is added."""
+        return self.terms.discount_percent
 
     @property
     def after(self) -> Decimal:
@@ -139,11 +176,11 @@ def steps_to(
     """
     held = holdings(items, on)
     agreed = {
-        item.product_id: (item.unit_price, item.discount_percent)
+        item.product_id: Terms(item.unit_price, item.discount_percent, item.discount_until, item.list_price)
         for item in sorted(items, key=lambda item: (item.ended_on is None, item.pk))
         if item.ended_on is None or item.ended_on > on
     }
-    prices = list_prices(subscription, [product for product in wanted if product.pk not in agreed])
+    prices = list_prices(subscription, [product for product in wanted if product.pk not in agreed], on)
     found = []
     for product, quantity in wanted.items():
         holding = held.get(product.pk) or Holding(product)
@@ -155,9 +192,9 @@ def steps_to(
         if not product.in_database or (not holding.runs and not product.is_active):
             raise Invalid(_("%(name)s cannot be added to a database.") % {"name": product.name})
         if product.pk in agreed:
-            unit_price, discount = agreed[product.pk]
+            terms = agreed[product.pk]
         elif product.pk in prices:
-            unit_price, discount = prices[product.pk], Decimal(0)
+            terms = Terms(prices[product.pk].unit_price, price=prices[product.pk])
         else:
             raise Invalid(_("%(name)s has no price for this subscription. Write to us.") % {"name": product.name})
         found.append(
@@ -166,21 +203,19 @@ def steps_to(
                 added=max(quantity - holding.runs, Decimal(0)),
                 kept=min(max(quantity - holding.stays, Decimal(0)), holding.ends),
                 removed=max(holding.stays - quantity, Decimal(0)),
-                unit_price=unit_price,
-                discount_percent=discount,
+                terms=terms,
             )
         )
     return found
 
 
-def list_prices(subscription: Subscription, products: Iterable[Product]) -> dict[int, Decimal]:
-    """The list price of products for the subscription's currency and term, by product."""
-    rows = Price.objects.filter(
-        product__in=[product.pk for product in products],
-        currency=subscription.currency,
-        term_months=subscription.term_months,
-    )
-    return dict(rows.values_list("product_id", "unit_price"))
+def list_prices(subscription: Subscription, products: Iterable[Product], on: date) -> dict[int, Price]:
+    """The list price of products for the subscription's currency and term on a day, by product; no query for none."""
+    keys = [product.pk for product in products]
+    if not keys:
+        return {}
+    rows = Price.objects.in_force(on).filter(currency=subscription.currency, term_months=subscription.term_months)
+    return {price.product_id: price for price in rows.filter(product__in=keys)}
 
 
 def _refuse_wrong_quantity(product: Product, quantity: Decimal) -> None:
@@ -206,28 +241,38 @@ def preview(
     """What the change costs today and from renewal on; reads, never writes. Raises as `steps_to`, and Conflict when the
     subscription does not run.
 
-    `customer` comes with its seller; `items` are those of the subscription with their products, where they are read already.
+    `customer` comes with its seller; `items` are those of `items_of`, where they are read already.
     """
     day = today(now, customer.seller.zone)
     period = running_period(subscription, day)
     if items is None:
-        items = list(subscription.items.select_related("product").order_by("id"))
+        items = items_of(subscription)
     steps = steps_to(subscription, items, wanted, day)
     part = pricing.remaining_fraction(period, day)
     try:
-        charged = [_line(number, step, customer, part) for number, step in enumerate(steps) if step.added]
+        charged = list(_lines(steps, customer, part))
     except Invalid:  # the VAT id is not checked yet
         charged = []
         day_priced = None
     else:
         day_priced = pricing.price(charged, subscription.currency) if charged else None
-    nets = {line.key: line.net_minor for line in day_priced.lines} if day_priced else {}
+    nets: dict[int, int] = defaultdict(int)
+    for line in day_priced.lines if day_priced else ():
+        nets[line.key // MOST_PIECES] += line.net_minor
     before, after = _renewed(items, period.end), _after(items, steps, period.end)
-    sums = _sums(before, subscription.currency), _sums(after, subscription.currency)
+    history = history_for([*before, *after], period.end)
+    lines_before, lines_after = (
+        renews_at(
+            [Renewing.of_item(place, item) for place, item in enumerate(some)], period.end,
+            currency=subscription.currency, term_months=subscription.term_months, history=history,
+        )
+        for some in (before, after)
+    )  # fmt: skip
+    sums = _sums(lines_before, subscription.currency), _sums(lines_after, subscription.currency)
     rows = [
         Row(
             step,
-            today_minor=nets.get(number, _net(step, part, subscription.currency)),
+            today_minor=nets[number] if day_priced else _net(step, part, subscription.currency),
             renewal_minor=sums[1][step.holding.product.pk] - sums[0][step.holding.product.pk],
         )
         for number, step in enumerate(steps)
@@ -239,13 +284,13 @@ def preview(
         rows=rows,
         unchanged_minor=sum(minor for minor in sums[0].values()),
         today=day_priced,
-        renewal=price_renewal(
-            [_renewing(place, item) for place, item in enumerate(after)],
-            customer=customer,
-            currency=subscription.currency,
-            on=period.end,
-        ),
+        renewal=price_lines(lines_after, customer=customer, currency=subscription.currency),
     )
+
+
+def items_of(subscription: Subscription) -> list[SubscriptionItem]:
+    """The items of a subscription as pricing needs them: with their products and list prices."""
+    return list(subscription.items.select_related("product", "list_price").order_by("id"))
 
 
 def running_period(subscription: Subscription, day: date) -> Period:
@@ -258,33 +303,38 @@ def running_period(subscription: Subscription, day: date) -> Period:
     return Period(start, end)
 
 
-def _line(key: int, step: Step, customer: Customer, part: Fraction) -> pricing.LineIn:
-    """What is added, as its quotation will price it."""
-    product = step.holding.product
-    decided = vat.decide(
-        kind=product.kind,
-        seller_country=customer.seller.country,
-        buyer_country=customer.country,
-        buyer_vat_checked=customer.vat_checked,
-        product_category=product.vat_category,
-        product_rate=product.vat_rate,
-    )
-    return pricing.LineIn(
-        key=key,
-        kind="line",
-        quantity=step.added,
-        unit_price=step.unit_price,
-        discount_percent=step.discount_percent,
-        vat_category=decided.category,
-        vat_rate=decided.rate,
-        part=part,
-    )
+def _lines(steps: Iterable[Step], customer: Customer, part: Fraction) -> Iterator[pricing.LineIn]:
+    """What is added, as its quotation will price it: the lines of the n-th step have keys from n × MOST_PIECES on."""
+    for number, step in enumerate(steps):
+        if not step.added:
+            continue
+        product = step.holding.product
+        decided = vat.decide(
+            kind=product.kind,
+            seller_country=customer.seller.country,
+            buyer_country=customer.country,
+            buyer_vat_checked=customer.vat_checked,
+            product_category=product.vat_category,
+            product_rate=product.vat_rate,
+        )
+        for place, piece in enumerate(step.pieces):
+            yield pricing.LineIn(
+                key=number * MOST_PIECES + place,
+                kind="line",
+                quantity=piece.quantity,
+                unit_price=piece.unit_price,
+                discount_percent=step.discount_percent,
+                vat_category=decided.category,
+                vat_rate=decided.rate,
+                part=part,
+            )
 
 
 def _net(step: Step, part: Fraction, currency: str) -> int:
-    if not step.added:
-        return 0
-    return line_net_minor(step.added, step.unit_price, step.discount_percent, currency, part=part)
+    return sum(
+        line_net_minor(piece.quantity, piece.unit_price, step.discount_percent, currency, part=part)
+        for piece in step.pieces
+    )
 
 
 def _renewed(items: Iterable[SubscriptionItem], on: date) -> list[SubscriptionItem]:
@@ -303,12 +353,13 @@ def _after(items: Sequence[SubscriptionItem], steps: Iterable[Step], on: date) -
             for item in own:
                 if item.ended_on is not None and item.ended_on >= on and step.kept:
                     _join(staying, _copy(item, item.quantity))
-            if step.added:
+            for piece in step.pieces:
                 _join(
                     staying,
                     SubscriptionItem(
-                        product=step.holding.product, quantity=step.added, unit_price=step.unit_price,
-                        discount_percent=step.discount_percent,
+                        product=step.holding.product, quantity=piece.quantity, unit_price=piece.unit_price,
+                        discount_percent=step.discount_percent, discount_until=step.terms.discount_until,
+                        list_price=step.terms.price,
                     ),
                 )  # fmt: skip
         surplus = sum((item.quantity for item in staying), Decimal(0)) - step.after
@@ -323,37 +374,27 @@ def _after(items: Sequence[SubscriptionItem], steps: Iterable[Step], on: date) -
 def _copy(item: SubscriptionItem, quantity: Decimal) -> SubscriptionItem:
     return SubscriptionItem(
         pk=item.pk, product=item.product, quantity=quantity, unit_price=item.unit_price,
-        discount_percent=item.discount_percent, started_on=item.started_on,
+        discount_percent=item.discount_percent, discount_until=item.discount_until, list_price=item.list_price,
+        started_on=item.started_on,
     )  # fmt: skip
 
 
 def _join(staying: list[SubscriptionItem], more: SubscriptionItem) -> None:
     """Into the item of the same price, else one more."""
+    same = ("unit_price", "discount_percent", "discount_until", "list_price_id")
     for item in staying:
-        if (item.unit_price, item.discount_percent) == (more.unit_price, more.discount_percent):
+        if all(getattr(item, name) == getattr(more, name) for name in same):
             item.quantity += more.quantity
             return
     staying.append(more)
 
 
-def _renewing(place: int, item: SubscriptionItem) -> Renewing:
-    return Renewing(
-        key=place,
-        kind=item.product.kind,
-        quantity=item.quantity,
-        unit_price=item.unit_price,
-        discount_percent=item.discount_percent,
-        vat_category=item.product.vat_category,
-        vat_rate=item.product.vat_rate,
-    )
-
-
-def _sums(items: Iterable[SubscriptionItem], currency: str) -> dict[int, int]:
+def _sums(lines: Iterable[Renews[Renewing]], currency: str) -> dict[int, int]:
     """What each product costs for a term, before VAT."""
     sums: dict[int, int] = defaultdict(int)
-    for item in items:
-        sums[item.product_id or item.product.pk] += line_net_minor(
-            item.quantity, item.unit_price, item.discount_percent, currency
+    for line in lines:
+        sums[line.items[0].product_id] += line_net_minor(
+            line.quantity, line.unit_price, line.discount_percent, currency
         )
     return sums
 
@@ -401,6 +442,8 @@ def request_change(
                 quantity=step.removed or step.kept,
                 unit_price=step.unit_price,
                 discount_percent=step.discount_percent,
+                discount_until=step.terms.discount_until,
+                list_price=step.terms.price,
                 created_at=now,
             )
             for step in steps
@@ -420,9 +463,12 @@ def _settle(subscription: Subscription, steps: Iterable[Step], *, by: Membership
             subscription.end_at_renewal(step.holding.product, step.removed)
         elif step.kept:
             subscription.keep(step.holding.product, step.kept, day)
-        if step.added:
+        for piece in step.pieces:
             name = "subscription.added"
-            subscription.add(step.holding.product, step.added, step.unit_price, step.discount_percent, day)
+            subscription.add(
+                step.holding.product, piece.quantity, piece.unit_price, step.discount_percent, day,
+                list_price=step.terms.price.pk if step.terms.price else None, discount_until=step.terms.discount_until,
+            )  # fmt: skip
         Event.record(
             name,
             subscription,
@@ -479,13 +525,15 @@ def _quote(subscription: Subscription, shown: Preview, *, by: Membership, now: d
                 name=row.step.holding.product.name,
                 detail=days,
                 product_id=row.step.holding.product.pk,
-                quantity=row.step.added,
+                quantity=piece.quantity,
                 unit=row.step.holding.product.unit,
-                unit_price=row.step.unit_price,
+                unit_price=piece.unit_price,
                 discount_percent=row.step.discount_percent,
+                list_price_id=row.step.terms.price.pk if row.step.terms.price else None,
+                discount_until=row.step.terms.discount_until,
             )
             for row in shown.rows
-            if row.step.added
+            for piece in row.step.pieces
         ],
         now=now,
     )

@@ -3,6 +3,7 @@
 Nothing here is seen by the customer. Whatever writes opens its own transaction and locks the quotation's row first.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -18,6 +19,7 @@ from portico.billing.documents.offer import offered
 from portico.billing.models import (
     ChangeWish,
     Database,
+    Price,
     Product,
     Quotation,
     QuotationLine,
@@ -55,6 +57,8 @@ class LineDraft:
     selected: bool = True
     quantity_min: Decimal | None = None
     quantity_max: Decimal | None = None
+    list_price_id: int | None = None
+    discount_until: date | None = None
 
 
 # Beginning ------------------------------------------------------------------------------------------------------------
@@ -172,6 +176,7 @@ def save_draft(
         products = Product.objects.filter(seller=quotation.seller)
         chosen = products.in_bulk([line.product_id for line in lines if line.product_id])
         rows = _rows(quotation, fresh, lines, chosen, used)
+        _name_list_prices(rows, quotation, fresh, today(now, quotation.seller.zone))
         priced = pricing.price(pricing.choose(offered(rows), {}), fresh.currency)
         _put_totals(fresh, priced)
         fresh.revision += 1
@@ -212,7 +217,8 @@ def _rows(
             raise Invalid(_("Line %(position)s names a product that does not exist.") % {"position": position})
         row = QuotationLine(
             version=version, key=draft.key or next_key, position=position, kind=draft.kind, name=draft.name.strip(),
-            detail=draft.detail.strip(), product=product, unit=draft.unit,
+            detail=draft.detail.strip(), product=product, unit=draft.unit, list_price_id=draft.list_price_id,
+            discount_until=draft.discount_until,
         )  # fmt: skip
         next_key += 0 if draft.key else 1
         if not row.name:
@@ -223,6 +229,29 @@ def _rows(
     if len({row.key for row in rows}) != len(rows):
         raise Invalid(_("The same line was sent twice. Reload the page and try again."))
     return rows
+
+
+def _name_list_prices(
+    rows: Iterable[QuotationLine], quotation: Quotation, version: QuotationVersion, day: date
+) -> None:
+    """Say of the lines that come at the list price of the day that they do; by tiers, where all of a product's lines do."""
+    lines: dict[int, list[QuotationLine]] = defaultdict(list)
+    for row in rows:
+        if row.kind == Line.Kind.LINE and row.product is not None and row.product.in_database:
+            lines[row.product.pk].append(row)
+    if not any(row.list_price_id is None for found in lines.values() for row in found):
+        return
+    prices = Price.objects.in_force(day).filter(
+        product__in=list(lines), currency=version.currency, term_months=quotation.term_months
+    )
+    for price in prices:
+        own, listed = lines[price.product_id], price.listed
+        whole = sum((row.quantity for row in own), Decimal(0))
+        as_listed = [(piece.quantity, piece.unit_price) for piece in listed.pieces(whole)]
+        for row in own:
+            stands = [(row.quantity, row.unit_price) for row in own] == as_listed and row.quantity_max is None
+            if row.list_price_id is None and (stands if listed.is_tiered else row.unit_price == listed.unit_price):
+                row.list_price_id = price.pk
 
 
 def _put_amounts(row: QuotationLine, draft: LineDraft, quotation: Quotation) -> None:

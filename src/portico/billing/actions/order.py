@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, User
 from portico.billing import letters, pricing
 from portico.billing.actions import bill
+from portico.billing.actions.renew import reprice
 from portico.billing.actions.settle import release_request
 from portico.billing.models import (
     Change,
@@ -22,6 +23,7 @@ from portico.billing.models import (
     Order,
     OrderLine,
     PaymentRequest,
+    Product,
     Quotation,
     QuotationLine,
     QuotationVersion,
@@ -83,7 +85,7 @@ def place_order(
         )
         for line, quantity in lines
     )
-    _plan_changes(order, quotation, now=now)
+    _plan_changes(order, quotation, lines, now=now)
     Event.record(
         "order.placed",
         order,
@@ -97,26 +99,31 @@ def place_order(
     return order
 
 
-def _plan_changes(order: Order, quotation: Quotation, *, now: datetime) -> None:
+def _plan_changes(
+    order: Order, quotation: Quotation, lines: Sequence[tuple[QuotationLine, Decimal]], *, now: datetime
+) -> None:
     """The subscription changes that wait for this order: what it removes by its quotation, and what its lines add."""
     Change.objects.filter(quotation=quotation, state=Change.State.PENDING).update(order=order)
     if quotation.kind == Quotation.Kind.RENEWAL:
         return
     if not order.subscription_id and not order.database_name:
         return
+    products = Product.objects.in_bulk({line.product_id for line, _quantity in lines if line.product_id})
     Change.objects.bulk_create(
         Change(
             subscription=order.subscription,
             quotation=quotation,
             order=order,
-            product=line.product,
-            quantity=line.quantity,
+            product_id=line.product_id,
+            quantity=quantity,
             unit_price=line.unit_price,
             discount_percent=line.discount_percent,
+            discount_until=line.discount_until,
+            list_price_id=line.list_price_id,
             created_at=now,
         )
-        for line in order.lines.select_related("product")
-        if line.product is not None and line.product.in_database
+        for line, quantity in lines
+        if line.product_id and products[line.product_id].in_database
     )
 
 
@@ -163,7 +170,7 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
     if changes or renewal:
         subscription = order.subscription or _open_subscription(order, now=now)
         if renewal:
-            subscription.renew()
+            reprice(subscription, on=subscription.renew().start)
             Event.record("subscription.renewed", subscription, now=now, customer=order.customer, order=order.number)
         for change in changes:
             if change.apply(subscription, now=now):
@@ -173,7 +180,10 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
                 elif change.kind == Change.Kind.KEEP:
                     subscription.keep(change.product, change.quantity, day)
                 else:
-                    subscription.add(change.product, change.quantity, change.unit_price, change.discount_percent, day)
+                    subscription.add(
+                        change.product, change.quantity, change.unit_price, change.discount_percent, day,
+                        list_price=change.list_price_id, discount_until=change.discount_until,
+                    )  # fmt: skip
         if changes:
             Event.record("subscription.changed", subscription, now=now, customer=order.customer, order=order.number)
     in_database = order.lines.filter(kind=Line.Kind.LINE, product__kind__in=["application", "users", "plan", "theme"])

@@ -23,10 +23,13 @@ from portico.billing.models import (
     Invoice,
     InvoiceLine,
     NumberSeries,
+    Price,
     Subscription,
     SubscriptionItem,
     SubscriptionPeriod,
 )
+from portico.billing.models.pricelist import ListPrice, PriceHistory, from_row
+from portico.billing.renewal_prices import Renews, moving, renews_at
 from portico.kit import formats
 from portico.kit.db import claim
 from portico.kit.errors import Conflict, Invalid
@@ -37,9 +40,10 @@ logger = logging.getLogger("portico.renewals")
 
 @dataclass(frozen=True)
 class Renewing:
-    """One item of a subscription as the renewal sees it."""
+    """One item of a subscription as the renewal sees it; `listed` is the list price that it was agreed at."""
 
     key: int
+    product_id: int
     kind: str
     quantity: Decimal
     unit_price: Decimal
@@ -47,12 +51,15 @@ class Renewing:
     vat_category: str
     vat_rate: Decimal
     ended_on: date | None = None
+    discount_until: date | None = None
+    listed: ListPrice | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any], prefix: str = "") -> "Renewing":
         """From the values of a query over items, each name behind `prefix`."""
         return cls(
             key=row[f"{prefix}id"],
+            product_id=row[f"{prefix}product_id"],
             kind=row[f"{prefix}product__kind"],
             quantity=row[f"{prefix}quantity"],
             unit_price=row[f"{prefix}unit_price"],
@@ -60,18 +67,44 @@ class Renewing:
             vat_category=row[f"{prefix}product__vat_category"],
             vat_rate=row[f"{prefix}product__vat_rate"],
             ended_on=row[f"{prefix}ended_on"],
+            discount_until=row[f"{prefix}discount_until"],
+            listed=from_row(row, f"{prefix}list_price__"),
         )
 
+    @classmethod
+    def of_item(cls, key: int, item: SubscriptionItem) -> "Renewing":
+        """From an item with its product and list price."""
+        product = item.product
+        return cls(
+            key=key, product_id=product.pk, kind=product.kind, quantity=item.quantity, unit_price=item.unit_price,
+            discount_percent=item.discount_percent, vat_category=product.vat_category, vat_rate=product.vat_rate,
+            ended_on=item.ended_on, discount_until=item.discount_until, listed=item.listed,
+        )  # fmt: skip
 
-def price_renewal(items: Iterable[Renewing], *, customer: Customer, currency: str, on: date) -> pricing.Priced | None:
+
+def price_renewal(
+    items: Iterable[Renewing],
+    *,
+    customer: Customer,
+    currency: str,
+    term_months: int,
+    on: date,
+    history: PriceHistory,
+) -> pricing.Priced | None:
     """What the period that begins on `on` costs; None when the VAT cannot be told because the VAT id is unchecked.
 
-    An item that ends on that day or before is no longer part of it. `customer` comes with its seller.
+    An item that ends on that day or before is no longer part of it. `customer` comes with its seller; `history` holds the list
+    prices of items that move (`renewal_prices.moving`).
     """
-    lines = []
-    for item in items:
-        if item.ended_on is not None and item.ended_on <= on:
-            continue
+    lines = renews_at(items, on, currency=currency, term_months=term_months, history=history)
+    return price_lines(lines, customer=customer, currency=currency)
+
+
+def price_lines(lines: Iterable[Renews[Renewing]], *, customer: Customer, currency: str) -> pricing.Priced | None:
+    """What the lines of a renewal cost, one priced line for each; None as `price_renewal`."""
+    priced = []
+    for place, line in enumerate(lines):
+        item = line.items[0]
         try:
             decided = vat.decide(
                 kind=item.kind,
@@ -83,18 +116,18 @@ def price_renewal(items: Iterable[Renewing], *, customer: Customer, currency: st
             )
         except Invalid:
             return None
-        lines.append(
+        priced.append(
             pricing.LineIn(
-                key=item.key,
+                key=place,
                 kind="line",
-                quantity=item.quantity,
-                unit_price=item.unit_price,
-                discount_percent=item.discount_percent,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                discount_percent=line.discount_percent,
                 vat_category=decided.category,
                 vat_rate=decided.rate,
             )
         )
-    return pricing.price(lines, currency)
+    return pricing.price(priced, currency)
 
 
 # Renewing what is due --------------------------------------------------------------------------------------------------
@@ -105,12 +138,13 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Due:
-    """A locked subscription, the period that begins, the items that it holds and what they cost."""
+    """A locked subscription, the period that begins, the items that it holds, the lines they renew at and what these cost."""
 
     subscription: Subscription
     start: date
     end: date
     items: Sequence[SubscriptionItem]
+    lines: Sequence[Renews[Renewing]]
     priced: pricing.Priced
 
 
@@ -163,6 +197,7 @@ def _renew(rows: Sequence[Subscription], seller: Seller, *, now: datetime) -> in
     for one in found:
         one.subscription.period_start, one.subscription.period_end = one.start, one.end
     Subscription.objects.bulk_update([one.subscription for one in found], ["period_start", "period_end"])
+    _write_anew([(one.items, one.lines) for one in found])
     papers = [
         _paper(one, period, seller, now) for one, period in zip(found, periods, strict=True) if one.priced.total_minor
     ]
@@ -182,8 +217,13 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
     """Each with its next period and price; what has none is put aside. Two queries."""
     keys = [row.pk for row in rows]
     items: dict[int, list[SubscriptionItem]] = defaultdict(list)
-    for item in SubscriptionItem.objects.filter(subscription__in=keys).select_related("product").order_by("id"):
+    held_by_any = SubscriptionItem.objects.filter(subscription__in=keys).select_related("product", "list_price")
+    for item in held_by_any.order_by("id"):
         items[item.subscription_id].append(item)
+    history = history_for(
+        [item for row in rows for item in items[row.pk]],
+        max((row.period_end for row in rows if row.period_end), default=None),
+    )
     first = SubscriptionPeriod.objects.filter(subscription__in=keys).order_by().values_list("subscription")
     anchors = dict(first.annotate(first=Min("start")))
     for row in rows:
@@ -191,17 +231,11 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
         start = row.period_end
         assert start is not None, "the database holds that what runs has a period"
         held = [item for item in items[row.pk] if item.ended_on is None or item.ended_on > start]
-        renewing = [
-            Renewing(
-                key=place, kind=item.product.kind, quantity=item.quantity, unit_price=item.unit_price,
-                discount_percent=item.discount_percent, vat_category=item.product.vat_category,
-                vat_rate=item.product.vat_rate,
-            )
-            for place, item in enumerate(held)
-        ]  # fmt: skip
+        renewing = [Renewing.of_item(place, item) for place, item in enumerate(held)]
+        lines = renews_at(renewing, start, currency=row.currency, term_months=row.term_months, history=history)
         problem, priced = "", None
         try:
-            priced = price_renewal(renewing, customer=row.customer, currency=row.currency, on=start)
+            priced = price_lines(lines, customer=row.customer, currency=row.currency)
         except Invalid as refusal:
             problem = refusal.message
         if not held:
@@ -212,7 +246,59 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
             _put_aside(row.pk, problem)
             continue
         end = next_period_end(anchors.get(row.pk, start), start, row.term_months)
-        yield Due(row, start, end, held, priced)
+        yield Due(row, start, end, held, lines, priced)
+
+
+# The items as they go on -----------------------------------------------------------------------------------------------
+
+
+def history_for(items: Iterable[SubscriptionItem], on: date | None) -> PriceHistory:
+    """The list prices of items that move to them by `on`; nothing is read where none does. Items come with their list price."""
+    products = moving(items, on) if on else set()
+    return Price.objects.filter(product__in=products).history() if products else PriceHistory()
+
+
+def reprice(subscription: Subscription, *, on: date) -> None:
+    """Write the items as they are renewed for the period that begins on `on`: moved prices, tiers counted anew, discounts that
+    are over. Inside the caller's transaction, which begins that period.
+    """
+    items = list(subscription.items.select_related("product", "list_price").order_by("id"))
+    held = [item for item in items if item.ended_on is None or item.ended_on > on]
+    lines = renews_at(
+        [Renewing.of_item(place, item) for place, item in enumerate(held)], on,
+        currency=subscription.currency, term_months=subscription.term_months, history=history_for(held, on),
+    )  # fmt: skip
+    _write_anew([(held, lines)])
+
+
+def _write_anew(renewed: Iterable[tuple[Sequence[SubscriptionItem], Sequence[Renews[Renewing]]]]) -> None:
+    """Items that say what their lines of the renewal say, in at most three statements; those that do already are left alone."""
+    changed: list[SubscriptionItem] = []
+    added: list[SubscriptionItem] = []
+    gone: list[int] = []
+    for held, lines in renewed:
+        touched = {item.key for line in lines if line.rewrites for item in line.items}
+        if not touched:
+            continue
+        claimed: set[int] = set()
+        for line in lines:
+            if touched.isdisjoint(item.key for item in line.items):
+                continue
+            free = next((item.key for item in line.items if item.key not in claimed), None)
+            item = held[line.items[0].key].copied() if free is None else held[free]
+            (added if free is None else changed).append(item)
+            claimed |= set() if free is None else {free}
+            item.quantity, item.unit_price = line.quantity, line.unit_price
+            item.discount_percent, item.discount_until = line.discount_percent, line.discount_until
+            item.list_price_id = line.listed.key if line.listed else None
+        gone += [held[key].pk for key in touched - claimed]
+    names = ["quantity", "unit_price", "discount_percent", "discount_until", "list_price"]
+    if changed:
+        SubscriptionItem.objects.bulk_update(changed, names)
+    if added:
+        SubscriptionItem.objects.bulk_create(added)
+    if gone:
+        SubscriptionItem.objects.filter(pk__in=gone).delete()
 
 
 def _put_aside(key: int, problem: str) -> None:
@@ -233,11 +319,12 @@ def _paper(one: Due, period: SubscriptionPeriod, seller: Seller, now: datetime) 
     rows = [
         InvoiceLine(
             position=place, kind="line", product=item.product, name=item.description or item.product.name, detail=span,
-            quantity=item.quantity, unit=item.product.unit, unit_price=item.unit_price,
-            discount_percent=item.discount_percent, vat_category=line.vat_category, vat_rate=line.vat_rate,
-            net_minor=line.net_minor,
+            quantity=line.quantity, unit=item.product.unit, unit_price=line.unit_price,
+            discount_percent=line.discount_percent, vat_category=priced.vat_category, vat_rate=priced.vat_rate,
+            net_minor=priced.net_minor,
         )
-        for place, (item, line) in enumerate(zip(one.items, one.priced.lines, strict=True), start=1)
+        for place, (line, priced) in enumerate(zip(one.lines, one.priced.lines, strict=True), start=1)
+        for item in [one.items[line.items[0].key]]
     ]  # fmt: skip
     groups = {(group.category, group.rate): (group.base_minor, group.vat_minor) for group in one.priced.groups}
     invoice = Invoice(

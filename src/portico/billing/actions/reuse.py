@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from portico.billing.actions.draft import (
 )
 from portico.billing.models import Price, Product, Quotation, QuotationTemplate, QuotationVersion
 from portico.kit.errors import Invalid
+from portico.kit.periods import today
 
 KEPT = (
     "title intro payment_policy deposit_percent invoice_policy invoice_before_payment signature_required terms terms_version"
@@ -84,15 +85,15 @@ def fill(
     known = set(products.values_list("pk", flat=True))
     lines = [line if line.product_id in known else replace(line, product_id=None) for line in lines]
     if version.currency != currency:
-        lines = _at_list_prices(lines, version.currency, quotation.term_months)
+        lines = _at_list_prices(lines, version.currency, quotation.term_months, today(now, quotation.seller.zone))
     values = kept | {"valid_until": default_valid_until(now, quotation.seller)}
     save_draft(version=version, revision=version.revision, fields=values, lines=lines, now=now, by=by)
 
 
-def _at_list_prices(lines: Sequence[LineDraft], currency: str, term_months: int) -> list[LineDraft]:
-    """The lines at the list prices of another currency; 0 where there is none: no price is carried over as it stands."""
+def _at_list_prices(lines: Sequence[LineDraft], currency: str, term_months: int, day: date) -> list[LineDraft]:
+    """The lines at the day's list prices of another currency; 0 where there is none: no price is carried over as it stands."""
     keys = [line.product_id for line in lines if line.product_id]
-    rows = Price.objects.filter(product__in=keys, currency=currency, term_months__in=(0, term_months))
+    rows = Price.objects.in_force(day).filter(product__in=keys, currency=currency, term_months__in=(0, term_months))
     prices = {price.product_id: price.unit_price for price in rows.order_by("term_months")}
     return [replace(line, unit_price=prices.get(line.product_id or 0, Decimal(0))) for line in lines]
 

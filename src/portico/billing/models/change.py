@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
-from portico.billing.models.catalog import Product
+from portico.billing.models.catalog import Price, Product
 from portico.billing.models.order import Order
 from portico.billing.models.quotation import Quotation
 from portico.billing.models.subscription import Subscription
@@ -24,7 +24,8 @@ class Change(models.Model):
 
     privacy = {
         Privacy.NONE: (
-            "id subscription quotation order kind product quantity unit_price discount_percent state created_at applied_at"
+            "id subscription quotation order kind product quantity unit_price discount_percent discount_until list_price state "
+            "created_at applied_at"
         )
     }
 
@@ -46,6 +47,11 @@ class Change(models.Model):
     quantity = FourDecimals()
     unit_price = FourDecimals(help_text="for one unit and one whole term")
     discount_percent = FourDecimals(default=0)
+    discount_until = models.DateField(null=True, blank=True, help_text="the first renewal without the discount")
+    list_price = models.ForeignKey(
+        Price, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False,
+        help_text="the list price that the item follows; empty: a price for this customer alone",
+    )  # fmt: skip
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     created_at = models.DateTimeField()
     applied_at = models.DateTimeField(null=True)

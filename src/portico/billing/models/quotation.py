@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership, Seller, User
+from portico.billing.models.catalog import Price
 from portico.billing.models.line import Line, Totals
 from portico.billing.models.number import NumberSeries
 from portico.billing.models.subscription import Subscription
@@ -358,7 +359,7 @@ class QuotationLine(Line):
     privacy = {
         Privacy.NONE: (
             "id version key position kind product quantity unit unit_price discount_percent part_days part_of_days "
-            "vat_category vat_rate "
+            "vat_category vat_rate list_price discount_until "
             "net_minor optional selected quantity_min quantity_max"
         ),
         Privacy.OFFER: "name detail",
@@ -370,6 +371,11 @@ class QuotationLine(Line):
     selected = models.BooleanField(default=True, help_text="an optional line the seller proposes")
     quantity_min = OptionalFourDecimals(null=True, blank=True)
     quantity_max = OptionalFourDecimals(null=True, blank=True)
+    discount_until = models.DateField(null=True, blank=True, help_text="the first renewal without the discount")
+    list_price = models.ForeignKey(
+        Price, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False,
+        help_text="the list price it stands at; empty: a price for this customer alone",
+    )  # fmt: skip
 
     class Meta(Line.Meta):
         constraints = [

@@ -10,7 +10,8 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership
-from portico.billing.models.catalog import Product
+from portico.billing.models.catalog import Price, Product
+from portico.billing.models.pricelist import ListPrice
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict
 from portico.kit.periods import next_period_end
@@ -147,6 +148,8 @@ class Subscription(models.Model):
                 product=product,
                 unit_price=item.unit_price,
                 discount_percent=item.discount_percent,
+                discount_until=item.discount_until,
+                list_price=item.list_price_id,
                 started_on=item.started_on,
                 ended_on=None,
             ).first()
@@ -159,12 +162,24 @@ class Subscription(models.Model):
                 same.save(update_fields=["quantity"])
 
     def add(
-        self, product: Product, quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, on: date
+        self,
+        product: Product,
+        quantity: Decimal,
+        unit_price: Decimal,
+        discount_percent: Decimal,
+        on: date,
+        *,
+        list_price: int | None = None,
+        discount_until: date | None = None,
     ) -> None:
-        """Add `quantity` of `product`, into the item that stands at the same price, else a new one."""
+        """Add `quantity` of `product`, into the item that stands at the same price, else a new one.
+
+        `list_price` is the key of the list price that it follows; `discount_until` the first renewal without the discount.
+        """
         same = self.items.filter(
-            product=product, unit_price=unit_price, discount_percent=discount_percent, ended_on=None
-        ).first()
+            product=product, unit_price=unit_price, discount_percent=discount_percent, ended_on=None,
+            list_price=list_price, discount_until=discount_until,
+        ).first()  # fmt: skip
         if same is not None:
             same.quantity += quantity
             same.save(update_fields=["quantity"])
@@ -175,6 +190,8 @@ class Subscription(models.Model):
             quantity=quantity,
             unit_price=unit_price,
             discount_percent=discount_percent,
+            discount_until=discount_until,
+            list_price_id=list_price,
             started_on=on,
         )
 
@@ -183,7 +200,10 @@ class SubscriptionItem(models.Model):
     """One product of a subscription, priced per term."""
 
     privacy = {
-        Privacy.NONE: "id subscription product description quantity unit_price discount_percent started_on ended_on"
+        Privacy.NONE: (
+            "id subscription product description quantity unit_price discount_percent discount_until list_price "
+            "started_on ended_on"
+        )
     }
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
@@ -192,6 +212,11 @@ class SubscriptionItem(models.Model):
     quantity = FourDecimals()
     unit_price = FourDecimals(help_text="for one unit and one term, excluding VAT")
     discount_percent = FourDecimals(default=0)
+    discount_until = models.DateField(null=True, blank=True, help_text="the first renewal without it; empty: it stays")
+    list_price = models.ForeignKey(
+        Price, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False,
+        help_text="the list price it was agreed at; empty: agreed for this customer alone",
+    )  # fmt: skip
     started_on = models.DateField()
     ended_on = models.DateField(null=True, blank=True)
 
@@ -212,15 +237,28 @@ class SubscriptionItem(models.Model):
     def __str__(self) -> str:
         return self.description
 
+    @property
+    def listed(self) -> ListPrice | None:
+        """The list price it was agreed at, as pricing reads it; read it with `select_related("list_price")`."""
+        return self.list_price.listed if self.list_price is not None else None
+
+    def copied(self) -> "SubscriptionItem":
+        """The same as a new item, not saved."""
+        return SubscriptionItem(
+            subscription_id=self.subscription_id, product_id=self.product_id, description=self.description,
+            quantity=self.quantity, unit_price=self.unit_price, discount_percent=self.discount_percent,
+            discount_until=self.discount_until, list_price_id=self.list_price_id, started_on=self.started_on,
+            ended_on=self.ended_on,
+        )  # fmt: skip
+
     def split(self, quantity: Decimal, *, ended_on: date) -> "SubscriptionItem":
         """Move `quantity` of this item into one of its own that ends on `ended_on` (exclusive)."""
         self.quantity -= quantity
         self.save(update_fields=["quantity"])
-        return SubscriptionItem.objects.create(
-            subscription_id=self.subscription_id, product_id=self.product_id, description=self.description,
-            quantity=quantity, unit_price=self.unit_price, discount_percent=self.discount_percent,
-            started_on=self.started_on, ended_on=ended_on,
-        )  # fmt: skip
+        ending = self.copied()
+        ending.quantity, ending.ended_on = quantity, ended_on
+        ending.save()
+        return ending
 
 
 class SubscriptionPeriod(models.Model):

@@ -84,7 +84,8 @@ def choices(
         if holding.product.kind in {*ONCE, Product.Kind.USERS}
     ]
     offered = (
-        Price.objects.filter(
+        Price.objects.in_force(on)
+        .filter(
             product__seller=subscription.customer.seller_id,
             product__is_active=True,
             product__kind__in=[*ONCE, Product.Kind.USERS],

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
+from portico.billing.actions.change import items_of, request_change
 from portico.billing.actions.change import preview as price_change
-from portico.billing.actions.change import request_change
 from portico.billing.models import Change, Invoice, Order, Product, Quotation, Subscription
 from portico.billing.my.changing import choices, note_of, wanted_from
 from portico.billing.subscribed import COLUMNS, SHORT, STATUSES, complete, in_groups, papers_of, periods_of, with_items
@@ -152,7 +152,7 @@ def offer_of(
 ) -> tuple[dict[str, Any], str]:
     """What can be changed and what the choice costs, and what is wrong with the choice."""
     subscription, customer, language = find(request, database), request.member.customer, request.user.language
-    items = list(subscription.items.select_related("product").order_by("id"))
+    items = items_of(subscription)
     wanted: dict[Product, Decimal] = {}
     shown = None
     try:

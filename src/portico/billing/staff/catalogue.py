@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.utils import timezone
 
 from portico.billing.models import Price, Product, Quotation
+from portico.kit.periods import today
 
 MOST_FOUND = 8
 
@@ -24,11 +26,12 @@ def products_found(quotation: Quotation, words: str) -> QuerySet[Product]:
 
 
 def with_price(products: QuerySet[Product], quotation: Quotation) -> QuerySet[Product]:
-    """Each with its list price in the customer's currency as `listed`: for the term, else a single one; None without."""
+    """Each with its list price of today in the customer's currency as `listed`: for the term, else a single one."""
     prices = Price.objects.filter(
-        product=OuterRef("pk"), currency=quotation.customer.currency, term_months__in=(0, quotation.term_months)
-    )
-    return products.annotate(listed=Subquery(prices.order_by("-term_months").values("unit_price")[:1]))
+        product=OuterRef("pk"), currency=quotation.customer.currency, term_months__in=(0, quotation.term_months),
+        valid_from__lte=today(timezone.now(), quotation.seller.zone),
+    )  # fmt: skip
+    return products.annotate(listed=Subquery(prices.order_by("-term_months", "-valid_from").values("unit_price")[:1]))
 
 
 def product_to_add(quotation: Quotation, text: str) -> Product | None:

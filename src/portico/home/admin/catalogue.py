@@ -1,16 +1,18 @@
 """What is sold: products with their prices, and the rates charged at home."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django import forms
 from django.contrib.admin import SimpleListFilter, display, register
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
-from django.db.models import Model, ProtectedError, QuerySet
+from django.db.models import ProtectedError, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -18,20 +20,19 @@ from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.access import StaffRequest
 from portico.accounts.models import Seller
-from portico.billing.actions.setup import KINDS, TERMS
-from portico.billing.models import Price, Product, VatRate
-from portico.home.admin.site import EXACT, Active, Pages, site
-from portico.home.admin.unfolding import TabularInline, widgets
+from portico.billing.actions.setup import KINDS
+from portico.billing.models import Product, VatRate
+from portico.home.admin.prices import PriceRows, priced
+from portico.home.admin.site import Active, Pages, site
+from portico.home.admin.unfolding import widgets
 from portico.kit import formats
-from portico.kit.money import EXPONENTS, MOST_PRICE
+from portico.kit.periods import today
 
 CATEGORIES = [
     ("S", lazy("Standard: charged at the rate below")),
     ("Z", lazy("Zero-rated")),
     ("E", lazy("Exempt from VAT")),
 ]
-
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def percent(rate: Decimal) -> str:
@@ -113,90 +114,6 @@ def plain(number: Decimal) -> str:
     return f"{number.normalize():f}" if number else "0"
 
 
-def priced(one: Price, language: str) -> str:
-    """1,200.00 EUR / year, which stays on one line."""
-    words = f"{formats.unit_price(one.unit_price, one.currency, language)} {one.currency}"
-    if one.term_months:
-        several = _("%(count)s months") % {"count": one.term_months}
-        words += " / " + {1: _("month"), 12: _("year")}.get(one.term_months, several)
-    return words.replace(" ", NO_BREAK)
-
-
-class PriceForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted where it runs
-    """One price: a known currency, a term that is sold, an amount that money can be."""
-
-    class Meta:
-        model = Price
-        fields = ["currency", "term_months", "unit_price"]
-        labels = {
-            "currency": lazy("Currency"),
-            "term_months": lazy("For"),
-            "unit_price": lazy("Price without VAT"),
-        }
-        help_texts = {"currency": "", "term_months": "", "unit_price": ""}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        terms: list[tuple[str, Any]] = list(TERMS)
-        own = str(self.instance.term_months) if self.instance.pk else "0"
-        if own not in dict(terms):
-            terms.append((own, _("%(count)s months") % {"count": own}))
-        choices = [(code, code) for code in sorted(EXPONENTS)]
-        self.fields["currency"] = forms.ChoiceField(
-            label=self.fields["currency"].label, choices=choices, widget=widgets.UnfoldAdminSelectWidget
-        )
-        self.fields["term_months"] = forms.TypedChoiceField(
-            label=self.fields["term_months"].label, choices=terms, coerce=int, widget=widgets.UnfoldAdminSelectWidget
-        )
-
-    def clean_unit_price(self) -> Decimal:
-        """Between nothing and the most that a line may cost."""
-        price = Decimal(self.cleaned_data["unit_price"])
-        if not 0 <= price <= MOST_PRICE:
-            raise ValidationError(_("A price is not below 0, and not above a thousand million."))
-        return price
-
-
-class PriceRows(TabularInline):
-    """The prices in the product's own form."""
-
-    model = Price
-    form = PriceForm
-    formfield_overrides = EXACT
-    extra = 0
-    verbose_name = lazy("price")
-    verbose_name_plural = lazy("Prices")
-
-    def get_formset(self, request: StaffRequest, obj: Model | None = None, **kwargs: Any) -> Any:
-        """A new row begins with the seller's own currency; a new product with one row."""
-        formset = super().get_formset(request, obj, **kwargs)
-        formset.form.base_fields["currency"].initial = request.seller.currency
-        currency = request.seller.currency
-
-        class Rows(formset):  # type: ignore[valid-type,misc]  # made by Django for this request
-            @property
-            def empty_form(self) -> Any:
-                form = super().empty_form
-                form.initial.setdefault("currency", currency)
-                return form
-
-            def _construct_form(self, i: int, **more: Any) -> Any:
-                form = super()._construct_form(i, **more)
-                if not form.instance.pk:
-                    form.initial.setdefault("currency", currency)
-                return form
-
-        return Rows
-
-    def get_extra(self, request: HttpRequest, obj: Model | None = None, **kwargs: Any) -> int:
-        return 0 if obj else 1
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return True
-
-    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
-
-
 class OnSale(Active):
     """What is offered."""
 
@@ -232,7 +149,7 @@ class Products(Pages):
 
     def get_queryset(self, request: StaffRequest) -> QuerySet[Any]:
         """With their prices in one statement, however many."""
-        return super().get_queryset(request).prefetch_related("prices")
+        return super().get_queryset(request).select_related("seller").prefetch_related("prices")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """What a product does when it is bought does not change under those who bought it."""
@@ -255,10 +172,16 @@ class Products(Pages):
 
     @display(description=lazy("Prices"))
     def listed_prices(self, product: Product) -> str:
-        """Each with its currency and term."""
-        language = get_language() or "en"
-        rows = sorted(product.prices.all(), key=lambda one: (one.currency, one.term_months))
-        return ", ".join(priced(one, language) for one in rows)
+        """Each that counts, or will, with its currency and term."""
+        language, day = get_language() or "en", today(timezone.now(), product.seller.zone)
+        rows = sorted(product.prices.all(), key=lambda one: (one.currency, one.term_months, one.valid_from))
+        past = {
+            earlier.pk
+            for earlier, later in pairwise(rows)
+            if (earlier.currency, earlier.term_months) == (later.currency, later.term_months)
+            and later.valid_from <= day
+        }
+        return ", ".join(priced(one, language, day) for one in rows if one.pk not in past)
 
     @display(description=lazy("VAT"), ordering="vat_rate")
     def listed_vat(self, product: Product) -> str:

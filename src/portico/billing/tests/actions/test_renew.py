@@ -10,7 +10,8 @@ from portico import cast
 from portico.accounts.models import Customer
 from portico.billing import books, jobs
 from portico.billing.actions import renew
-from portico.billing.models import Invoice, Subscription, SubscriptionPeriod
+from portico.billing.models import Invoice, Price, Subscription, SubscriptionPeriod
+from portico.billing.models.pricelist import PRICE_COLUMNS, PriceHistory
 from portico.billing.tests.my.pages import at_once
 from portico.cast import World
 from portico.kit.errors import Conflict
@@ -71,12 +72,14 @@ def test_the_price_is_the_one_that_was_shown_ahead(world: World) -> None:
     items = [
         renew.Renewing.of(row)
         for row in one.items.values(
-            "id", "quantity", "unit_price", "discount_percent", "ended_on", "product__kind", "product__vat_category",
-            "product__vat_rate",
+            "id", "product_id", "quantity", "unit_price", "discount_percent", "discount_until", "ended_on", "product__kind",
+            "product__vat_category", "product__vat_rate", *(f"list_price__{name}" for name in PRICE_COLUMNS),
         )
     ]  # fmt: skip
     assert one.period_end
-    shown = renew.price_renewal(items, customer=world.fontaine, currency=one.currency, on=one.period_end)
+    shown = renew.price_renewal(
+        items, customer=world.fontaine, currency=one.currency, term_months=12, on=one.period_end, history=PriceHistory()
+    )
     run(world)
     assert shown
     assert Invoice.objects.get(period__subscription=one).total_minor == shown.total_minor
@@ -178,3 +181,70 @@ def test_of_several_workers_at_once_each_subscription_is_renewed_by_one(world: W
     assert not Subscription.objects.exclude(renewal_problem="").exists()
     assert books.verify() == []
     assert connection.vendor
+
+
+# Prices at renewal -----------------------------------------------------------------------------------------------------
+
+
+def raised(world: World, code: str, amount: str, day: date, **more: object) -> Price:
+    """A new list price from a day on, beside the old one."""
+    return Price.objects.create(
+        product=world.products[code], currency="EUR", term_months=1, unit_price=Decimal(amount), valid_from=day, **more
+    )
+
+
+def test_an_agreed_price_outlives_the_lists_and_moves_when_it_is_marked(world: World) -> None:
+    kept, moved = renewing(world, 2)
+    assert kept.period_end
+    users = kept.items.get(product__code="users")
+    new = raised(world, "users", "19", kept.period_end)
+    old = users.list_price
+    assert old
+    own = Price.objects.create(
+        product=users.product, currency="EUR", term_months=1, unit_price=Decimal(17), valid_from=date(2020, 1, 1),
+        moves_from=moved.period_end,
+    )  # fmt: skip
+    moved.items.filter(product=users.product).update(list_price=own)
+    run(world)
+    assert Invoice.objects.get(period__subscription=kept).net_minor == 45_00 + 3 * 17_00
+    assert Invoice.objects.get(period__subscription=moved).net_minor == 45_00 + 3 * 19_00
+    item = moved.items.get(product=users.product)
+    assert (item.unit_price, item.list_price, item.quantity) == (Decimal(19), new, 3)
+    assert kept.items.get(product=users.product).unit_price == 17
+    assert books.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("model", "net", "items"),
+    [
+        ("graduated", 45_00 + 2 * 17_00 + 3 * 10_00, [(2, 17), (3, 10)]),
+        ("volume", 45_00 + 5 * 10_00, [(5, 10)]),
+    ],
+)
+def test_tiers_are_counted_anew_and_stand_on_the_invoice_line_by_line(
+    world: World, model: str, net: int, items: list[tuple[int, int]]
+) -> None:
+    (one,) = renewing(world, 1)
+    assert one.period_start
+    users = world.products["users"]
+    tiered = raised(world, "users", "17", date(2021, 1, 1), model=model, tiers=[["2", "17"], [None, "10"]])
+    one.items.filter(product=users).update(list_price=tiered)
+    one.add(users, Decimal(2), Decimal(17), Decimal(0), one.period_start)
+    one.items.filter(product=users).update(list_price=tiered)
+    run(world)
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert invoice.net_minor == net
+    lines = invoice.lines.filter(product=users).order_by("position")
+    assert [(int(line.quantity), int(line.unit_price)) for line in lines] == items
+    held = one.items.filter(product=users).order_by("id")
+    assert [(int(item.quantity), int(item.unit_price)) for item in held] == items
+    assert books.verify() == []
+
+
+def test_a_discount_that_is_over_is_not_renewed(world: World) -> None:
+    (one,) = renewing(world, 1)
+    one.items.filter(product__code="users").update(discount_percent=Decimal(50), discount_until=one.period_end)
+    run(world)
+    assert Invoice.objects.get(period__subscription=one).net_minor == 45_00 + 3 * 17_00
+    item = one.items.get(product__code="users")
+    assert (item.discount_percent, item.discount_until) == (0, None)
