@@ -54,7 +54,7 @@ def priced(one: Price, language: str, day: date) -> str:
         several = _("%(count)s months") % {"count": one.term_months}
         words += " / " + {1: _("month"), 12: _("year")}.get(one.term_months, several)
     if one.listed.is_tiered:
-        words = _("from %(price)s") % {"price": words} if one.tiers else words
+        words = _("%(price)s, by tiers") % {"price": words}
     if one.valid_from > day:
         words += " " + _("(from %(day)s)") % {"day": formats.day(one.valid_from, language)}
     return words.replace(" ", NO_BREAK)
@@ -156,7 +156,7 @@ class PriceForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted w
                 upto, colon, unit_price = one.partition(":")
                 if not colon:
                     raise Invalid(_("Write each tier as a number, a colon and a price: 10: 20."))
-                word = upto.strip().lower()
+                word = upto.strip("\xa0 \u202f").lower()
                 last = word in {"more", _("more").lower()}
                 price = parse_decimal(unit_price.strip(), language)
                 if not 0 <= price <= MOST_PRICE:

@@ -21,7 +21,7 @@ def name_list_prices(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0009_renewals'),
+        ('billing', '0010_saved_methods'),
     ]
 
     operations = [
