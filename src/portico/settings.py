@@ -382,6 +382,10 @@ PORTICO_WEBHOOK_SECRETS = {
     if name != "bank_transfer"
 }
 
+# Outgoing webhooks go to these ports of public addresses; to this machine, without TLS too, only where that is asked for.
+PORTICO_HOOK_PORTS = [int(port) for port in words("PORTICO_HOOK_PORTS", "443,8443") if port.isdigit()]
+PORTICO_HOOK_LOOPBACK = flag("PORTICO_HOOK_LOOPBACK")
+
 # Work ----------------------------------------------------------------------------------------------------------------
 
 PORTICO_PROCESSES = number("PORTICO_PROCESSES", os.cpu_count() or 1)

@@ -63,6 +63,19 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "failed": ("danger", "circle-x", _("Failed")),
         "dropped": ("", "ban", _("Not needed any more")),
     },
+    "webhook": {
+        "on": ("ok", "circle-check", _("On")),
+        "off": ("", "ban", _("Off")),
+        "failing": ("danger", "circle-x", _("No longer works")),
+        "gone": ("danger", "circle-x", _("Gone")),
+    },
+    "webhook_delivery": {
+        "queued": ("accent", "clock", _("Waiting")),
+        "sending": ("accent", "send", _("Being sent")),
+        "delivered": ("ok", "circle-check", _("Received")),
+        "failed": ("danger", "circle-x", _("Failed")),
+        "dropped": ("", "ban", _("Not needed any more")),
+    },
     "payment": {
         "pending": ("accent", "clock", _("In payment")),
         "unknown": ("warn", "hourglass", _("Being looked up")),

@@ -1,5 +1,7 @@
 """The money's whole way."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -9,3 +11,10 @@ class BillingConfig(AppConfig):
     name = "portico.billing"
     label = "billing"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Webhooks hear of every event from now on."""
+        heard = import_module("portico.accounts.models.event").LISTENERS
+        listen = import_module("portico.billing.hooks").listen
+        if listen not in heard:
+            heard.append(listen)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from portico.accounts.models import Seller
-from portico.billing.actions import notices, pay, remind, renew, schedule
+from portico.billing.actions import hooks, notices, pay, remind, renew, schedule
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -79,6 +79,18 @@ def expiring_quotations(now: datetime) -> int:
 def overdue_invoices(now: datetime) -> int:
     """Invoices that are late."""
     return remind.remind_overdue(now)
+
+
+@sweep(every=300)
+def newly_overdue(now: datetime) -> int:
+    """Invoices that became overdue, for the history and for webhooks."""
+    return remind.note_overdue(now)
+
+
+@sweep(every=30)
+def dead_webhooks(now: datetime) -> int:
+    """Endpoints that no longer work, told to the administrators once."""
+    return hooks.tell_of_dead(now)
 
 
 @sweep(every=300)

@@ -108,6 +108,16 @@ SENTENCES: dict[str, Sentence] = {
         "circle-check",
         lazy("%(amount)s of credit note %(number)s was used for this invoice."),
     ),
+    "invoice.paid": Sentence(
+        lazy("With %(who)s's last step invoice %(number)s is paid."),
+        "circle-check",
+        lazy("Invoice %(number)s is paid."),
+    ),
+    "invoice.overdue": Sentence(
+        lazy("%(who)s noted that invoice %(number)s is overdue."),
+        "triangle-alert",
+        lazy("Invoice %(number)s is overdue."),
+    ),
     "credit_note.issued": Sentence(
         lazy("%(who)s issued credit note %(number)s: %(total)s."),
         "undo-2",

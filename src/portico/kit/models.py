@@ -11,9 +11,18 @@ from django.utils.translation import gettext as _
 from portico.kit.db import claim
 from portico.kit.errors import Conflict
 from portico.kit.files import StoredFile
+from portico.kit.hooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from portico.kit.privacy import Privacy
 
-__all__ = ["CacheEntry", "Heartbeat", "Letter", "StoredFile"]
+__all__ = [
+    "CacheEntry",
+    "Heartbeat",
+    "Letter",
+    "StoredFile",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+]
 
 
 class CacheEntry(models.Model):

@@ -9,12 +9,14 @@ from django.db.models import Q
 from portico.billing.models import QuotationView
 from portico.kit.db import claim
 from portico.kit.jobs import sweep
-from portico.kit.models import Letter
+from portico.kit.models import Letter, WebhookDelivery
 from portico.privacy import actions, erasing, exporting
 from portico.privacy.models import ErasureRequest, Export
 
 DEAD_AFTER = timedelta(minutes=30)
 """A copy that was begun and not finished for so long is begun anew: its worker died."""
+WEBHOOKS_KEPT = timedelta(days=30)
+"""What was sent by webhook, and what was answered; afterwards it can no longer be sent again."""
 HOUR = 3600.0
 BATCH = 500
 TRACES_KEPT = timedelta(days=90)
@@ -54,7 +56,7 @@ def erasures(now: datetime) -> int:
 
 @sweep(every=HOUR)
 def retention(now: datetime) -> int:
-    """What need not be kept any longer goes: evidence of the erased, old traces, old mails, sessions that have ended."""
+    """What need not be kept any longer goes: evidence of the erased, old traces, mails, webhooks, sessions that have ended."""
     partial = ErasureRequest.objects.select_related("user", "seller").filter(state=ErasureRequest.State.PARTIAL)
     ended = [one for one in partial if one.kept_until and one.kept_until < now.astimezone(one.seller.zone).date()]
     for request in ended:
@@ -67,6 +69,10 @@ def retention(now: datetime) -> int:
     Letter.objects.filter(pk__in=mails).update(
         to_address="", to_name="", subject="", text="", html="", data={}, attachments=[]
     )
+    posted = list(
+        WebhookDelivery.objects.filter(queued_at__lt=now - WEBHOOKS_KEPT).values_list("pk", flat=True)[:BATCH]
+    )
+    WebhookDelivery.objects.filter(pk__in=posted).delete()
     old = list(Session.objects.filter(expire_date__lt=now).values_list("pk", flat=True)[:BATCH])
     Session.objects.filter(pk__in=old).delete()
-    return len(ended) + len(looks) + len(mails) + len(old)
+    return len(ended) + len(looks) + len(mails) + len(posted) + len(old)

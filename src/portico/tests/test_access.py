@@ -15,12 +15,13 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from portico.accounts.access import Access
 from portico.accounts.models import Customer, Membership, User
+from portico.billing.actions import hooks
 from portico.billing.actions.pay import start_payment
 from portico.billing.models import Invoice, NumberSeries, Order, Payment, Product, Quotation, QuotationTemplate, VatRate
 from portico.cast import World
 from portico.conversation.models import Attachment, Thread
 from portico.kit import files
-from portico.kit.models import Letter
+from portico.kit.models import Letter, WebhookDelivery
 from portico.privacy.actions import record_erasure
 
 THIRD_PARTY = {
@@ -154,6 +155,8 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("privacy", "token"): "somebody-else-s",
         ("members", "number"): payer.pk,
         ("letters", "number"): sent_letter(world).pk,
+        ("webhooks", "number"): webhook_message(world).endpoint_id,
+        ("deliveries", "number"): WebhookDelivery.objects.latest("id").webhook_id,
     }
     found |= rows_of_the_admin(world)
     for noun in ("payments", "sandbox"):
@@ -188,6 +191,14 @@ def sent_letter(world: World) -> Letter:
     assert letter.take(world.now)
     letter.was_sent(subject="Quotation", text="Hello", html="<p>Hello</p>", attachments=[], now=world.now)
     return letter
+
+
+def webhook_message(world: World) -> WebhookDelivery:
+    """A message to an endpoint."""
+    endpoint = hooks.add_endpoint(
+        seller=world.seller, url="https://hooks.example/", types=["invoice.paid"], by=world.admin, now=world.now
+    )
+    return hooks.send_test(endpoint=endpoint, now=world.now)
 
 
 def fill(route: Route, world: World, known: dict[tuple[str, str], Any]) -> str:

@@ -1,5 +1,6 @@
 """What happened: who, what, when. Ids only, so that erasing a person never rewrites history."""
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,22 @@ Actor = User | ApiKey
 def person(by: Actor | None) -> User | None:
     """The person, for columns that name one; an integration is none."""
     return by if isinstance(by, User) else None
+
+
+Listen = Callable[[Sequence["Event"]], None]
+LISTENERS: list[Listen] = []
+"""Who is told of every event in the transaction that writes it, such as webhooks; a room above registers itself here."""
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Events, which are never written past the listeners."""
+
+    def bulk_create(self, objs: Iterable["Event"], *args: Any, **kwargs: Any) -> list["Event"]:
+        """As Django's; then the listeners are told."""
+        made = super().bulk_create(objs, *args, **kwargs)
+        for listen in LISTENERS:
+            listen(made)
+        return made
 
 
 class Event(models.Model):
@@ -55,6 +72,8 @@ class Event(models.Model):
     )
     visible = models.BooleanField(default=True)
     data = models.JSONField(default=dict)
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         indexes = [
@@ -96,9 +115,11 @@ class Event(models.Model):
 
     @classmethod
     def record(cls, name: str, thing: models.Model, *, now: datetime, **about: Any) -> "Event":
-        """Write one event about `thing`; arguments as of `of`."""
+        """Write one event about `thing` and tell the listeners; arguments as of `of`."""
         event = cls.of(name, thing, now=now, **about)
         event.save(force_insert=True)
+        for listen in LISTENERS:
+            listen([event])
         return event
 
 

@@ -4,14 +4,14 @@ Each reminder is written once, whoever looks and how often: what was told alread
 a worker nothing is told late that no longer helps: every reminder has its days.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from django.db import transaction
 
-from portico.accounts.models import Seller
+from portico.accounts.models import Event, Seller
 from portico.billing import letters
 from portico.billing.models import Invoice, QuotationVersion, Subscription
 from portico.kit.models import Letter
@@ -22,6 +22,7 @@ AT_LEAST_SENT = timedelta(days=2)
 """So long ago a quotation was sent at least: a short validity needs no reminder of what has just come."""
 LATE_DAYS = (7, 14, 30, 45)
 """When an invoice is reminded of; beyond the last one it is for people to talk."""
+NOTED_WITHIN = timedelta(days=7)
 RENEWAL_DAYS = (30, 7)
 SHORT_TERM_MONTHS = 1
 """Of a subscription from month to month only the last reminder is sent."""
@@ -67,6 +68,32 @@ def remind_overdue(now: datetime) -> int:
                     with transaction.atomic():
                         written += letters.invoice_overdue(invoice, days=days, now=now)
     return written
+
+
+def note_overdue(now: datetime) -> int:
+    """Invoices whose due day has ended since a week, each once, into the history; returns how many there were."""
+    noted = 0
+    for seller in Seller.objects.all():
+        day = today(now, seller.zone)
+        late = Invoice.objects.filter(seller=seller, due_on__gte=day - NOTED_WITHIN).of_status("overdue", day).open()
+        keys = list(late.order_by("pk").values_list("pk", flat=True))
+        told = _overdue_noted(keys)
+        for key in keys:
+            if str(key) in told:
+                continue
+            with transaction.atomic():
+                invoice = late.select_for_update(of=("self",)).select_related("customer").filter(pk=key).first()
+                if invoice is None or _overdue_noted([key]):
+                    continue
+                Event.record("invoice.overdue", invoice, now=now, customer=invoice.customer, number=invoice.number)
+                noted += 1
+    return noted
+
+
+def _overdue_noted(keys: Collection[int]) -> set[str]:
+    """Of these invoices those whose history has it already."""
+    rows = Event.objects.filter(noun="invoice", object_id__in=[str(key) for key in keys], name="invoice.overdue")
+    return set(rows.values_list("object_id", flat=True))
 
 
 def remind_renewals(now: datetime) -> int:

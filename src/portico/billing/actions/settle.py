@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q, Sum
 
+from portico.accounts.models import Event
 from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget
 
 
@@ -58,7 +59,7 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
     nothing and has no payment state: it stays not paid with 0 due.
     """
     assert connection.in_atomic_block, "a payment state is derived in the transaction that changed it"
-    row = Invoice.objects.select_for_update(of=("self",)).get(pk=invoice.pk)
+    row = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice.pk)
     if row.state != Invoice.State.ISSUED or row.kind == Invoice.Kind.CREDIT_NOTE:
         return
     settled = settled_by(row)
@@ -71,6 +72,10 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
     Invoice.objects.filter(pk=row.pk).update(**changes)
     for name, value in changes.items():
         setattr(invoice, name, value)
+    if row.paid_at is None and settled.state == Invoice.PaymentState.PAID:
+        Event.record(
+            "invoice.paid", row, now=now, customer=row.customer, number=row.number, total_minor=row.total_minor
+        )
 
 
 def settled_by(invoice: Invoice) -> Settled:

@@ -22,6 +22,7 @@ from portico.billing.letters.quotations import (
     quotation_sent,
 )
 from portico.billing.letters.subscriptions import renewal_ahead
+from portico.billing.letters.webhooks import webhook_dead
 
 __all__ = [
     "changes_requested",
@@ -40,4 +41,5 @@ __all__ = [
     "quotation_rejected",
     "quotation_sent",
     "renewal_ahead",
+    "webhook_dead",
 ]

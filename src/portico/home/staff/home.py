@@ -70,6 +70,11 @@ LOOKS = {
         ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
         lazy("Look at it"), "letters", "status=failed",
     ),
+    "webhooks": Look(
+        "danger", "send",
+        ngettext_lazy("%(n)d webhook endpoint no longer works", "%(n)d webhook endpoints no longer work", "n"),
+        lazy("Look at it"), "webhooks",
+    ),
     "overdue": Look(
         "danger", "triangle-alert", ngettext_lazy("%(n)d overdue invoice", "%(n)d overdue invoices", "n"),
         lazy("See invoice"), "invoices", "status=overdue&sort=due",
@@ -197,6 +202,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "disputes": _("disputed on %(date)s"),
         "renewals": _("due on %(date)s"),
         "letters": _("written on %(date)s"),
+        "webhooks": _("since %(date)s"),
         "expiring": _("Valid Until %(date)s"),
         "viewed": _("Valid Until %(date)s"),
         "unopened": _("Valid Until %(date)s"),

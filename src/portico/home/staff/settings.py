@@ -78,8 +78,9 @@ KEPT = (
         lazy("Number series"),
         lazy("How far the numbers have come."),
     ),
+    ("send", "staff:webhooks.index", lazy("Webhooks"), lazy("What your own systems are told, and whether it arrives.")),
 )
-"""What is kept in the admin: icon, page, title, what for."""
+"""What is kept elsewhere, most of it in the admin: icon, page, title, what for."""
 
 
 def is_done(seller: Seller) -> dict[str, bool]:

@@ -27,7 +27,7 @@ from portico.billing.models import (
 from portico.billing.models.line import Line
 from portico.billing.staff.payments import TO_REVIEW
 from portico.conversation.models import Message, Thread
-from portico.kit.models import Letter
+from portico.kit.models import Letter, WebhookEndpoint
 
 FIRST = 6
 """How many rows of a kind are named."""
@@ -175,6 +175,15 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             title=titled("to_name", "to_address"),
             customer=F("to_address"),
             on=TruncDate("queued_at", tzinfo=zone),
+        ),
+        Source(
+            "webhooks",
+            WebhookEndpoint.objects.filter(seller=seller.pk, state__in=WebhookEndpoint.DEAD),
+            noun=Value("webhooks.detail"),
+            key=F("pk"),
+            title=F("url"),
+            customer=Value(""),
+            on=TruncDate("changed_at", tzinfo=zone),
         ),
         Source(
             "overdue",

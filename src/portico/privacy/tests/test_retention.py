@@ -13,11 +13,12 @@ from django.test import Client
 
 from portico.accounts.models import Membership, User
 from portico.billing import books
+from portico.billing.actions import hooks
 from portico.billing.documents.certificate import certificate_pdf
 from portico.billing.models import Acceptance, QuotationView
 from portico.cast import World
 from portico.kit.errors import Missing
-from portico.kit.models import Letter
+from portico.kit.models import Letter, WebhookAttempt
 from portico.privacy import jobs, ledger
 from portico.privacy.models import ErasureRequest
 from portico.privacy.tests.test_erasing import carried_out, found, lived, plant
@@ -185,3 +186,14 @@ def test_what_cannot_be_noted_is_not_said_to_be_done(world: World, settings: Any
     with pytest.raises(OSError, match="file"):
         carried_out(world, user)
     assert ErasureRequest.objects.get(user=user).state == "executing"
+
+
+def test_webhooks_and_their_answers_go_after_thirty_days(world: World) -> None:
+    endpoint = hooks.add_endpoint(
+        seller=world.seller, url="https://hooks.example/", types=["invoice.paid"], by=world.admin, now=world.now
+    )
+    old, young = (hooks.send_test(endpoint=endpoint, now=world.ago(days)) for days in (31, 29))
+    WebhookAttempt.objects.create(delivery=old, at=world.now, milliseconds=1, answer="no")
+    jobs.retention(world.now)
+    assert list(endpoint.deliveries.all()) == [young]
+    assert not WebhookAttempt.objects.exists()
