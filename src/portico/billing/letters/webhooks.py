@@ -1,6 +1,7 @@
 """The mail about a webhook endpoint that no longer works."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as lazy
@@ -27,10 +28,10 @@ def webhook_dead(endpoint: WebhookEndpoint, *, now: datetime) -> int:
 
 @kind("webhook_dead", label=lazy("A webhook endpoint no longer works"), sides=(STAFF,))
 def draw_webhook_dead(letter: Letter) -> Drawn | None:
-    """Which address, since when and why; nothing when it works again."""
+    """Which host (an address may hold a key), since when and why; nothing when it works again."""
     endpoint = WebhookEndpoint.objects.get(pk=letter.data["endpoint"])
     if endpoint.state not in WebhookEndpoint.DEAD:
         return None
     seller = Seller.objects.get(pk=letter.seller)
-    context = {"endpoint": endpoint, "zone": seller.zone}
+    context = {"endpoint": endpoint, "host": urlsplit(endpoint.url).hostname, "zone": seller.zone}
     return drawn(letter, seller=seller, path=reverse("staff:webhooks.detail", args=[endpoint.pk]), context=context)

@@ -10,7 +10,7 @@ from django.test import Client
 
 from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
-from portico.billing.actions import credit, decide, draft, pay, remind, send
+from portico.billing.actions import credit, decide, draft, hooks, pay, remind, send
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
 from portico.cast import World, line, write
@@ -312,6 +312,11 @@ def one_of_each(world: World) -> dict[str, Letter]:
         quotation = world.quotation("Workshop and showroom roll-out")
         message = Thread.on(quotation, now=world.now).say("Is 3 < 4?\nYes & no.", by=world.camille, now=world.now)
         thread_message(message, quotation, world.fontaine)
+    endpoint = hooks.add_endpoint(
+        seller=world.seller, url="https://hooks.example/?a=1&b=2", types=["invoice.paid"], by=world.admin, now=world.now
+    )
+    endpoint.give_up("failing", now=world.now)
+    hooks.tell_of_dead(world.now)
     found = {}
     for letter in Letter.objects.order_by("-id"):
         if letter.event not in found and render(letter) is not None:

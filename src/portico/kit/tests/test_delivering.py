@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -327,11 +328,10 @@ def test_nothing_is_posted_inside_a_transaction(
     transactional_db: None, receiver: Receiver, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    real = delivering.ThreadPoolExecutor
 
     def crew(size: int) -> Any:
         seen.append(connection.in_atomic_block)
-        return real(size)
+        return ThreadPoolExecutor(size)
 
     monkeypatch.setattr(delivering, "ThreadPoolExecutor", crew)
     tell(endpoint_at(receiver.url, now), now)

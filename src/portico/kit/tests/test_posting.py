@@ -145,7 +145,7 @@ def test_without_the_guard_a_rebinding_name_reaches_this_machine(monkeypatch: py
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with receiving() as receiver:
-        assert is_public(socket.getaddrinfo("hooks.example", receiver.port)[0][4][0])
+        assert is_public(str(socket.getaddrinfo("hooks.example", receiver.port)[0][4][0]))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         opener.open(f"http://hooks.example:{receiver.port}/", data=b"{}", timeout=5).close()
         assert len(receiver.got) == 1
@@ -224,8 +224,13 @@ def test_without_an_end_for_the_whole_a_slow_answer_goes_on(here: None, monkeypa
         assert post(url, b"{}", {}, limits=QUICK).body == b"x" * 40
 
 
+def silent(_connection: socket.socket, stop: threading.Event) -> None:
+    """Says nothing."""
+    stop.wait(5)
+
+
 def test_silence_and_a_closed_door_are_told_apart(here: None) -> None:
-    with talking(lambda _connection, stop: stop.wait(5) and None) as url:
+    with talking(silent) as url:
         assert refused(url, limits=QUICK) == "timeout"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
