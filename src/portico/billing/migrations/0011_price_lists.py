@@ -9,13 +9,13 @@ from django.db import migrations, models
 def name_list_prices(apps, schema_editor):
     """What was agreed at a list price before says so from now on: it was the only one of its product, currency and term."""
     item, price = apps.get_model("billing", "SubscriptionItem"), apps.get_model("billing", "Price")
-    same = price.objects.filter(
-        product=models.OuterRef("product"),
-        currency=models.OuterRef("subscription__currency"),
-        term_months=models.OuterRef("subscription__term_months"),
-        unit_price=models.OuterRef("unit_price"),
-    )
-    item.objects.filter(ended_on=None).update(list_price=models.Subquery(same.values("pk")[:1]))
+    known = {
+        (one.product_id, one.currency, one.term_months, one.unit_price): one.pk for one in price.objects.order_by("-pk")
+    }
+    for one in item.objects.filter(ended_on=None).select_related("subscription").iterator():
+        key = known.get((one.product_id, one.subscription.currency, one.subscription.term_months, one.unit_price))
+        if key is not None:
+            item.objects.filter(pk=one.pk).update(list_price=key)
 
 
 class Migration(migrations.Migration):
