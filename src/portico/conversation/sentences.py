@@ -202,7 +202,7 @@ SENTENCES: dict[str, Sentence] = {
     "member.removed": Sentence(lazy("%(who)s removed somebody."), "users", lazy("Somebody was removed.")),
     "customer.created": Sentence(lazy("%(who)s added the company."), "store", lazy("The company was added.")),
     "database.opened": Sentence(
-        lazy("%(who)s added database %(number)s."), "database", lazy("Database %(number)s was added.")
+        lazy("%(who)s added database %(number)s."), "layers", lazy("Database %(number)s was added.")
     ),
     "customer.edited": Sentence(
         lazy("%(who)s changed the company's details."), "store", lazy("The company's details were changed.")

@@ -6,7 +6,15 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from portico.kit.money import EXPONENTS
 
@@ -25,6 +33,15 @@ def plain(value: Any) -> str:
     """A decimal without trailing zeros, never in powers of ten."""
     number = Decimal(value)
     return f"{number.normalize():f}" if number else "0"
+
+
+def number_of(text: Any) -> Decimal:
+    """A decimal from its text; anything else, a JSON number too, is refused."""
+    if isinstance(text, Decimal):  # a default
+        return text
+    if not isinstance(text, str) or not re.fullmatch(NUMBER, text, re.ASCII):
+        raise ValueError("a decimal number as text, such as 12.5, with up to four decimals")
+    return Decimal(text)
 
 
 def printable(text: str) -> str:
@@ -55,9 +72,8 @@ Number = Annotated[
 ]
 """A quantity, price or percentage that is told."""
 GivenNumber = Annotated[
-    str,
-    StringConstraints(pattern=re.compile(NUMBER, re.ASCII)),
-    AfterValidator(Decimal),
+    Decimal,
+    BeforeValidator(number_of),
     WithJsonSchema({"type": "string", "pattern": NUMBER, "examples": ["12.5"]}),
 ]
 """The same as it is sent: text, never a JSON number, with up to four decimals."""
@@ -86,5 +102,6 @@ Email = Annotated[
     StringConstraints(pattern=r"^[^@\s\u0000-\u001f]+@[^@\s\u0000-\u001f]+$", max_length=254),
     AfterValidator(printable),
 ]
+NewEmail = Annotated[Email, Field(examples=["julien@fontaine.example"])]
 Minor = Annotated[int, Field(description="Minor units of the currency.", examples=[12000])]
 MOST_KEY = 2**53

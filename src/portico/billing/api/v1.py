@@ -8,7 +8,17 @@ from ninja import NinjaAPI, Router
 from ninja.operation import Operation
 
 from portico.accounts.access import Access, declared
-from portico.billing.api import customers, databases
+from portico.billing.api import (
+    credit_notes,
+    customers,
+    databases,
+    invoices,
+    members,
+    orders,
+    payments,
+    quotations,
+    subscriptions,
+)
 from portico.billing.api.problems import handle, told
 
 
@@ -37,7 +47,14 @@ def spelled(operation: Operation) -> str:
 api = Api(title="Portico", version="1", urls_namespace="v1", openapi_url=None, docs_url=None)
 for prefix, router in {
     "/customers": customers.router,
+    "/customers/{int:customer}/members": members.router,
     "/databases": databases.router,
+    "/subscriptions": subscriptions.router,
+    "/quotations": quotations.router,
+    "/orders": orders.router,
+    "/invoices": invoices.router,
+    "/credit-notes": credit_notes.router,
+    "/payments": payments.router,
 }.items():
     api.add_router(prefix, router)
 

@@ -53,6 +53,7 @@ class Quotation(models.Model):
         PORTAL = "portal"
         REPORT = "report"
         RENEWAL = "renewal"
+        API = "api"
 
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="quotations")
