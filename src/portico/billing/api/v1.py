@@ -16,6 +16,7 @@ from portico.billing.api import (
     members,
     orders,
     payments,
+    products,
     quotations,
     subscriptions,
 )
@@ -48,6 +49,7 @@ api = Api(title="Portico", version="1", urls_namespace="v1", openapi_url=None, d
 for prefix, router in {
     "/customers": customers.router,
     "/customers/{int:customer}/members": members.router,
+    "/products": products.router,
     "/databases": databases.router,
     "/subscriptions": subscriptions.router,
     "/quotations": quotations.router,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -114,6 +115,12 @@ class Product(models.Model):
         """Whether a paper, a subscription or a change names it: then it stays for good."""
         return _is_named(self)
 
+    def edit(self, **values: Any) -> None:
+        """name, description, unit, is_active: for what is offered from now on."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(values))
+
     @property
     def in_database(self) -> bool:
         """Whether buying it changes the customer's database and its subscription."""
@@ -178,6 +185,12 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.unit_price} {self.currency}"
+
+    def replace(self, **values: Any) -> None:
+        """model, unit_price, tiers, moves_from: only while nobody has it."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(values))
 
     @property
     def is_used(self) -> bool:
