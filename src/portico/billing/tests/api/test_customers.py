@@ -25,7 +25,7 @@ def test_a_customer_is_added_with_its_owner_by_the_integration(people: World) ->
     assert (told["legal_name"], told["vat_id"], told["currency"]) == ("Moulin SARL", "FR83404833048", "EUR")
     assert erp.get(f"/customers/{told['id']}").json() == told
     owner = Membership.objects.get(customer=told["id"])
-    assert (owner.user.email, owner.roles) == ("marie@moulin.example", {"owner"})
+    assert (owner.user.email, owner.roles) == ("marie@moulin.example", frozenset({"owner"}))
     assert Letter.objects.filter(event="invitation", customer=told["id"]).count() == 1
     made = Event.objects.get(name="customer.created", object_id=str(told["id"]))
     assert (made.actor, made.actor_kind, made.integration) == (None, "api", erp.key)

@@ -1,5 +1,7 @@
 """Subscriptions by the API."""
 
+from decimal import Decimal
+
 from portico.accounts.models import Membership
 from portico.billing.actions.change import request_change
 from portico.billing.models import Product, Quotation, Subscription, SubscriptionItem
@@ -36,7 +38,7 @@ def test_the_preview_is_what_the_quotation_costs_and_writes_nothing(world: World
     assert [(step["product"], step["added"], step["after"]) for step in shown["steps"]] == [("users", "5", "15")]
     quotation = request_change(
         subscription=world.subscription("atelier-fontaine"),
-        wanted={Product.objects.get(code="users"): shown_quantity(shown)},
+        wanted={Product.objects.get(code="users"): Decimal(shown["steps"][0]["after"])},
         seen_minor=shown["today"]["total_minor"],
         by=Membership.objects.select_related("customer__seller", "user").get(user=world.camille),
         now=world.now,
@@ -44,12 +46,6 @@ def test_the_preview_is_what_the_quotation_costs_and_writes_nothing(world: World
     assert quotation is not None
     assert quotation.current is not None
     assert quotation.current.total_minor == shown["today"]["total_minor"]
-
-
-def shown_quantity(shown: dict[str, list[dict[str, str]]]) -> object:
-    from decimal import Decimal
-
-    return Decimal(shown["steps"][0]["after"])
 
 
 def test_what_cannot_be_previewed(world: World) -> None:
