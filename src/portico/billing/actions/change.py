@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Event, Membership
+from portico.accounts.models import Actor, Customer, Event, Membership, User, person
 from portico.billing import pricing, vat
 from portico.billing.actions.draft import LineDraft, begin_quotation, save_draft
 from portico.billing.actions.renew import Renewing, history_for, price_lines
@@ -402,6 +402,21 @@ def _sums(lines: Iterable[Renews[Renewing]], currency: str) -> dict[int, int]:
 # Asking for it ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where a change is asked for: for which customer (with its seller), by whom, and how its quotation says it came.
+
+    `contact` is whom the quotation is addressed to. `last_day` caps its validity, `policy` is what must be paid first.
+    """
+
+    customer: Customer
+    origin: str
+    actor: Actor | None
+    contact: User | None = None
+    last_day: date | None = None
+    policy: str = QuotationVersion.PaymentPolicy.FULL
+
+
 def request_change(
     *,
     subscription: Subscription,
@@ -417,45 +432,77 @@ def request_change(
     """
     if not by.may_decide:
         raise Forbidden(_("This needs the approver role. Ask an owner of your company's account."))
+    door = Door(by.customer, Quotation.Origin.PORTAL, by.user, contact=by.user)
+    return _ask(subscription, wanted, seen_minor, door, now=now)
+
+
+def change_for_customer(
+    *, subscription: Subscription, wanted: Mapping[Product, Decimal], seen_minor: int | None, by: User, now: datetime
+) -> Quotation | None:
+    """The same, asked for by the seller's people: the customer gets the quotation and decides.
+
+    The subscription comes with its customer and seller. Raises Forbidden without the sales role, and as `request_change`.
+    """
+    if by.staff_role not in {User.StaffRole.SALES, User.StaffRole.ADMIN}:
+        raise Forbidden(_("Your role does not allow this. Ask an administrator."))
+    return _ask(subscription, wanted, seen_minor, Door(subscription.customer, Quotation.Origin.STAFF, by), now=now)
+
+
+def _ask(
+    subscription: Subscription, wanted: Mapping[Product, Decimal], seen_minor: int | None, door: Door, *, now: datetime
+) -> Quotation | None:
     with transaction.atomic():
-        subscription = Subscription.objects.select_for_update(of=("self",)).select_related("database").get(
-            pk=subscription.pk, customer=by.customer_id
-        )  # fmt: skip
-        shown = preview(subscription, wanted, customer=by.customer, now=now)
+        subscription = locked(subscription, door.customer)
+        shown = preview(subscription, wanted, customer=door.customer, now=now)
         if not shown.rows:
             raise Invalid(_("Nothing is changed yet. Choose an application or another number of users."))
         if seen_minor is not None and seen_minor != shown.today_minor:
             raise Conflict(_("The price has changed since you looked. Look at it again. Nothing was changed."))
-        steps = [row.step for row in shown.rows]
         if shown.is_priced and not shown.today_minor:
-            _settle(subscription, steps, by=by, now=now, day=shown.effective)
+            settle(subscription, [row.step for row in shown.rows], door, now=now, day=shown.effective)
             return None
-        if not shown.is_priced:
-            raise Conflict(_("The price is known when your VAT id has been checked. Write to us. Nothing was changed."))
-        quotation = _quote(subscription, shown, by=by, now=now)
-        Change.objects.bulk_create(
-            Change(
-                subscription=subscription,
-                quotation=quotation,
-                kind=Change.Kind.REMOVE if step.removed else Change.Kind.KEEP,
-                product=step.holding.product,
-                quantity=step.removed or step.kept,
-                unit_price=step.unit_price,
-                discount_percent=step.discount_percent,
-                discount_until=step.terms.discount_until,
-                list_price=step.terms.price,
-                created_at=now,
-            )
-            for step in steps
-            if step.removed or step.kept
+        return quote(subscription, shown, door, now=now)
+
+
+def locked(subscription: Subscription, customer: Customer) -> Subscription:
+    """The subscription's row with its database, locked; of this customer alone."""
+    rows = Subscription.objects.select_for_update(of=("self",)).select_related("database")
+    return rows.get(pk=subscription.pk, customer=customer)
+
+
+def quote(subscription: Subscription, shown: Preview, door: Door, *, now: datetime) -> Quotation:
+    """The quotation for a priced change of a locked subscription, sent at once; what it removes or keeps waits for its order.
+
+    Raises Conflict while the VAT cannot be told.
+    """
+    if not shown.is_priced:
+        raise Conflict(_("The price is known when your VAT id has been checked. Write to us. Nothing was changed."))
+    quotation = _quote(subscription, shown, door, now=now)
+    Change.objects.bulk_create(
+        Change(
+            subscription=subscription,
+            quotation=quotation,
+            kind=Change.Kind.REMOVE if step.removed else Change.Kind.KEEP,
+            product=step.holding.product,
+            quantity=step.removed or step.kept,
+            unit_price=step.unit_price,
+            discount_percent=step.discount_percent,
+            discount_until=step.terms.discount_until,
+            list_price=step.terms.price,
+            created_at=now,
         )
-        sent = send_quotation(quotation=quotation, by=None, now=now)
-        assert (sent.total_minor, sent.currency) == (shown.today_minor, shown.currency), "the preview is the bill"
+        for step in (row.step for row in shown.rows)
+        if step.removed or step.kept
+    )
+    sent = send_quotation(
+        quotation=quotation, by=person(door.actor) if door.origin == Quotation.Origin.STAFF else None, now=now
+    )
+    assert (sent.total_minor, sent.currency) == (shown.today_minor, shown.currency), "the preview is the bill"
     quotation.refresh_from_db()
     return quotation
 
 
-def _settle(subscription: Subscription, steps: Iterable[Step], *, by: Membership, now: datetime, day: date) -> None:
+def settle(subscription: Subscription, steps: Iterable[Step], door: Door, *, now: datetime, day: date) -> None:
     """What costs nothing today is done at once: units that end with the period, that no longer do, and what is free."""
     for step in steps:
         name = "subscription.removed" if step.removed else "subscription.kept"
@@ -473,17 +520,17 @@ def _settle(subscription: Subscription, steps: Iterable[Step], *, by: Membership
             name,
             subscription,
             now=now,
-            by=by.user,
-            customer=by.customer,
+            by=door.actor,
+            customer=door.customer,
             product=step.holding.product.name,
             quantity=f"{(step.removed or step.added or step.kept).normalize():f}",
             on=subscription.period_end.isoformat() if subscription.period_end else "",
         )
 
 
-def _quote(subscription: Subscription, shown: Preview, *, by: Membership, now: datetime) -> Quotation:
+def _quote(subscription: Subscription, shown: Preview, door: Door, *, now: datetime) -> Quotation:
     """The upsell quotation with a line for each product that is added; valid at most until the period ends."""
-    customer = by.customer
+    customer = door.customer
     name = subscription.database.name
     with translation.override(customer.language):
         title = _("More for %(name)s") % {"name": name}
@@ -497,26 +544,29 @@ def _quote(subscription: Subscription, shown: Preview, *, by: Membership, now: d
         seller=customer.seller,
         customer=customer,
         kind=Quotation.Kind.UPSELL,
-        contact=by.user,
+        contact=door.contact,
         subscription=subscription,
         database_name="",
         term_months=subscription.term_months,
-        by=None,
+        by=door.actor if door.origin == Quotation.Origin.STAFF else None,
         now=now,
-        origin=Quotation.Origin.PORTAL,
+        origin=door.origin,
         effective_on=shown.effective,
         fraction_days=shown.days,
         fraction_of_days=shown.period.days,
     )
     version = quotation.versions.get()
+    last_days = [shown.effective + timedelta(days=30), shown.period.end - timedelta(days=1)]
+    if door.last_day is not None:
+        last_days.append(door.last_day)
     save_draft(
         version=version,
         revision=version.revision,
         fields={
             "title": title,
             "currency": subscription.currency,
-            "valid_until": min(shown.effective + timedelta(days=30), shown.period.end - timedelta(days=1)),
-            "payment_policy": QuotationVersion.PaymentPolicy.FULL,
+            "valid_until": min(last_days),
+            "payment_policy": door.policy,
             "invoice_policy": QuotationVersion.InvoicePolicy.AT_ACCEPTANCE,
         },
         lines=[

@@ -1,10 +1,6 @@
 """The customer's subscriptions: what runs in which database, until when, and what its renewal costs."""
 
-from collections.abc import Mapping
-from datetime import date, timedelta
-from decimal import Decimal
 from functools import partial
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
@@ -16,12 +12,10 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
-from portico.billing.actions.change import items_of, request_change
-from portico.billing.actions.change import preview as price_change
-from portico.billing.models import Change, Invoice, Order, Product, Quotation, Subscription
-from portico.billing.my.changing import choices, note_of, wanted_from
+from portico.billing.actions.change import request_change
+from portico.billing.changing import offer, runs, seen_from, wanted_from
+from portico.billing.models import Change, Invoice, Order, Quotation, Subscription
 from portico.billing.subscribed import COLUMNS, SHORT, STATUSES, complete, in_groups, papers_of, periods_of, with_items
-from portico.kit import formats
 from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
@@ -83,11 +77,10 @@ def change(request: MemberRequest, database: str) -> HttpResponse:
     language = request.user.language
     try:
         wanted = wanted_from(request.POST, request.member.customer.seller, language)
-        seen = request.POST.get("seen", "")
         quotation = request_change(
             subscription=subscription,
             wanted=wanted,
-            seen_minor=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 16 else None,
+            seen_minor=seen_from(request.POST),
             by=request.member,
             now=timezone.now(),
         )
@@ -136,44 +129,12 @@ def page(request: MemberRequest, database: str, fields: QueryDict, *, problem: s
     )
     status = 200
     if runs(row, day):
-        offered, problem = offer_of(request, database, fields, day, problem)
+        offered, problem = offer(
+            find(request, database), fields, language=request.user.language, now=timezone.now(), problem=problem
+        )
         context |= offered
         status = 400 if problem else 200
     return render(request, "billing/my/subscriptions/detail.html", context | {"problem": problem}, status=status)
-
-
-def runs(row: Mapping[str, Any], day: date) -> bool:
-    """Whether the subscription can be changed on this day."""
-    return bool(row["state"] == Subscription.State.ACTIVE and row["period_start"] <= day < row["period_end"])
-
-
-def offer_of(
-    request: MemberRequest, database: str, fields: QueryDict, day: date, problem: str
-) -> tuple[dict[str, Any], str]:
-    """What can be changed and what the choice costs, and what is wrong with the choice."""
-    subscription, customer, language = find(request, database), request.member.customer, request.user.language
-    items = items_of(subscription)
-    wanted: dict[Product, Decimal] = {}
-    shown = None
-    try:
-        wanted = wanted_from(fields, customer.seller, language)
-        shown = price_change(subscription, wanted, customer=customer, now=timezone.now(), items=items)
-    except Invalid as refusal:
-        problem, wanted = problem or refusal.message, {}
-    renewal = formats.day(subscription.period_end, language) if subscription.period_end else ""
-    rows = [(one, note_of(one.step, renewal)) for one in shown.rows] if shown else []
-    chosen = {one.step.holding.product.code: one.step.after for one in shown.rows} if shown else {}
-    offered = choices(subscription, items, wanted, day)
-    return {
-        "choices": offered,
-        "shown": shown if rows else None,
-        "rows": rows,
-        "chosen": chosen,
-        "shown_fields": {one.product.code for one in offered.users},
-        "last_day": formats.day(subscription.period_end - timedelta(days=1), language)
-        if subscription.period_end
-        else "",
-    }, problem
 
 
 def changes_of(subscription: int) -> list[Change]:

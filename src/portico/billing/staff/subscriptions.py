@@ -11,11 +11,13 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
+from portico.billing.actions.change import change_for_customer, running_period
 from portico.billing.actions.renew import try_again
+from portico.billing.changing import offer, runs, seen_from, wanted_from
 from portico.billing.models import Invoice, Order, Quotation, Subscription
 from portico.billing.subscribed import (
     COLUMNS,
@@ -26,7 +28,7 @@ from portico.billing.subscribed import (
     periods_of,
     with_items,
 )
-from portico.kit.errors import Missing
+from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
 from portico.kit.spreadsheet import Column, as_csv, column, is_asked
@@ -97,6 +99,7 @@ def detail(request: StaffRequest, database: str) -> HttpResponse:
         "subscription": row,
         "customer": customer,
         "groups": in_groups(row["items"], row["currency"]),
+        "runs": runs(row, day),
         "periods": periods_of(row["id"], day),
     }
     context |= papers_of(
@@ -123,8 +126,45 @@ def again(request: StaffRequest, database: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
 
 
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def change(request: StaffRequest, database: str) -> HttpResponse:
+    """Add and remove for a customer: the price beside it, as the customer sees it, then the same quotation."""
+    rows = Subscription.objects.filter(customer__seller=request.seller, database__name=database)
+    subscription = rows.select_related("database", "customer__seller").order_by("id").first()
+    if subscription is None:
+        raise Missing(_("There is no subscription of this name."))
+    now, problem = timezone.now(), ""
+    fields = request.POST if request.method == "POST" else request.GET
+    if request.method == "POST":
+        try:
+            quotation = change_for_customer(
+                subscription=subscription,
+                wanted=wanted_from(fields, request.seller, request.user.language),
+                seen_minor=seen_from(fields),
+                by=request.user,
+                now=now,
+            )
+        except Invalid as refusal:
+            problem = refusal.message
+        else:
+            if quotation is None:
+                messages.success(request, _("The change is noted. Nothing is to pay for it."))
+                return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
+            messages.success(request, _("The quotation is sent. The database changes when it is accepted."))
+            return HttpResponseRedirect(reverse("staff:quotations.detail", args=[quotation.number]))
+    day = today(now, request.seller.zone)
+    running_period(subscription, day)
+    offered, problem = offer(subscription, fields, language=request.user.language, now=now, problem=problem)
+    row = with_items(rows.order_by("id"), day=day)[0]
+    complete(row, subscription.customer, day)
+    context = offered | {"subscription": row, "customer": subscription.customer, "problem": problem}
+    return render(request, "billing/staff/subscriptions/change.html", context, status=400 if problem else 200)
+
+
 urlpatterns = [
     path("subscriptions/", index, name="subscriptions.index"),
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
+    path("subscriptions/<str:database>/change/", change, name="subscriptions.change"),
     path("subscriptions/<str:database>/again/", again, name="subscriptions.again"),
 ]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from portico.billing.models import Subscription
-from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
+from portico.billing.models import Quotation, Subscription
+from portico.billing.tests.my.pages import books, form_of, queries_of, rows_of, sums_of, text_of
 from portico.cast import World
 
 Browser = Callable[..., Client]
@@ -95,3 +95,44 @@ def test_what_could_not_be_renewed_waits_on_today_and_is_tried_again(world: Worl
     assert not Subscription.objects.exclude(renewal_problem="").exists()
     assert client.post(f"{LIST}{MAIN}/again/").status_code == 409
     assert client.post(f"{LIST}nothing/again/").status_code == 404
+
+
+# Changing it for a customer -------------------------------------------------------------------------------------------------
+
+CHANGE = "/staff/subscriptions/atelier-fontaine/change/"
+
+
+def test_sales_see_the_customers_price_and_send_the_same_quotation(world: World, client_for: Browser) -> None:
+    client, theirs = client_for(world.hanna), client_for(world.camille)
+    assert CHANGE in client.get("/staff/subscriptions/atelier-fontaine/").content.decode()
+    query = {"p-users": "13", "set": "point-of-sale:1"}
+    page, same = client.get(CHANGE, query), theirs.get("/my/subscriptions/atelier-fontaine/", query)
+    assert sums_of(page, "today") == sums_of(same, "today")
+    assert "The customer has 10." in text_of(page)
+    answer = client.post(CHANGE, form_of(page, "/change/"), follow=True)
+    quotation = Quotation.objects.latest("id")
+    assert answer.redirect_chain[-1][0] == f"/staff/quotations/{quotation.number}/"
+    assert quotation.current
+    assert {(quotation.current.total_minor, "EUR")} == sums_of(same, "today")
+    assert (quotation.kind, quotation.origin, quotation.salesperson) == ("upsell", "staff", world.hanna)
+    assert theirs.get(f"/my/quotations/{quotation.number}/").status_code == 200
+    assert client.post(CHANGE, form_of(page, "/change/") | {"seen": "1"}).status_code == 409
+
+
+def test_what_costs_nothing_is_noted_by_sales_and_a_wrong_choice_told(world: World, client_for: Browser) -> None:
+    client = client_for(world.hanna)
+    page = client.get(CHANGE, {"set": "manufacturing:0"})
+    answer = client.post(CHANGE, form_of(page, "/change/"), follow=True)
+    assert "Nothing is to pay for it." in text_of(answer)
+    item = world.subscription("atelier-fontaine").items.get(product__code="manufacturing")
+    assert item.ended_on is not None
+    assert client.get(CHANGE, {"p-users": "many"}).status_code == 400
+    assert client.post(CHANGE, {"p-users": "many"}).status_code == 400
+    assert client.get("/staff/subscriptions/nobody-s/change/").status_code == 404
+
+
+def test_a_subscription_that_does_not_run_offers_no_change(world: World, client_for: Browser) -> None:
+    client = client_for(world.hanna)
+    Subscription.objects.filter(database__name="atelier-fontaine").update(state="past_due")
+    assert CHANGE not in client.get("/staff/subscriptions/atelier-fontaine/").content.decode()
+    assert client.get(CHANGE).status_code == 409

@@ -1,8 +1,8 @@
-"""What a member wants to change in its subscription, read from the form, and what the page offers for it."""
+"""What a person wants to change in a subscription, read from the form, and what the page offers for it, on both sides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Seller
 from portico.billing.actions import change
 from portico.billing.models import Price, Product, Subscription, SubscriptionItem
+from portico.kit import formats
 from portico.kit.errors import Invalid
 from portico.kit.money import parse_decimal
+from portico.kit.periods import today
 
 PREFIX = "p-"
 """A field `p-<code>` holds the wanted quantity of the product of that code; `set=<code>:<quantity>` is a pressed button."""
@@ -113,6 +115,48 @@ def choices(
         installed=[one for one in found if one.product.kind in ONCE and one.holding.runs],
         available=[one for one in found if one.product.kind in ONCE and not one.holding.runs],
     )
+
+
+def offer(
+    subscription: Subscription, fields: QueryDict, *, language: str, now: datetime, problem: str = ""
+) -> tuple[dict[str, Any], str]:
+    """What can be changed, what the choice in `fields` costs, and what is wrong with the choice.
+
+    The subscription comes with its customer and seller.
+    """
+    customer = subscription.customer
+    day = today(now, customer.seller.zone)
+    items = change.items_of(subscription)
+    wanted: dict[Product, Decimal] = {}
+    shown = None
+    try:
+        wanted = wanted_from(fields, customer.seller, language)
+        shown = change.preview(subscription, wanted, customer=customer, now=now, items=items)
+    except Invalid as refusal:
+        problem, wanted = problem or refusal.message, {}
+    end = subscription.period_end
+    renewal = formats.day(end, language) if end else ""
+    rows = [(one, note_of(one.step, renewal)) for one in shown.rows] if shown else []
+    offered = choices(subscription, items, wanted, day)
+    return {
+        "choices": offered,
+        "shown": shown if rows else None,
+        "rows": rows,
+        "chosen": {one.step.holding.product.code: one.step.after for one in shown.rows} if shown else {},
+        "shown_fields": {one.product.code for one in offered.users},
+        "last_day": formats.day(end - timedelta(days=1), language) if end else "",
+    }, problem
+
+
+def runs(row: Mapping[str, Any], day: date) -> bool:
+    """Whether the subscription can be changed on this day."""
+    return bool(row["state"] == Subscription.State.ACTIVE and row["period_start"] <= day < row["period_end"])
+
+
+def seen_from(fields: QueryDict) -> int | None:
+    """The sum that the person saw, in minor units."""
+    seen = fields.get("seen", "")
+    return int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 16 else None
 
 
 def note_of(step: change.Step, renewal: str) -> str:
