@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from portico.accounts.models import Seller
-from portico.billing.actions import hooks, notices, pay, remind, renew, schedule
+from portico.billing.actions import dunning, hooks, notices, pay, remind, renew, schedule
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -77,8 +77,8 @@ def expiring_quotations(now: datetime) -> int:
 
 @sweep(every=300)
 def overdue_invoices(now: datetime) -> int:
-    """Invoices that are late."""
-    return remind.remind_overdue(now)
+    """Invoices that are due soon, or late, and reach their next stage of reminding."""
+    return dunning.remind_due(now)
 
 
 @sweep(every=300)

@@ -103,6 +103,42 @@ SENTENCES: dict[str, Sentence] = {
         "circle-check",
         lazy("The dispute about invoice %(number)s is solved."),
     ),
+    "invoice.reminded": Sentence(
+        lazy("%(who)s sent a reminder of invoice %(number)s: %(amount)s due."),
+        "mail",
+        lazy("A reminder of invoice %(number)s was sent: %(amount)s due."),
+    ),
+    "invoice.handed_over": Sentence(
+        lazy("%(who)s handed invoice %(number)s over: it stayed unpaid after the formal notice."),
+        "triangle-alert",
+        lazy("Invoice %(number)s was handed over: it stayed unpaid after the formal notice."),
+    ),
+    "invoice.reminders_paused": Sentence(
+        lazy("%(who)s paused reminders of invoice %(number)s."),
+        "hourglass",
+        lazy("Reminders of invoice %(number)s were paused."),
+    ),
+    "invoice.reminders_resumed": Sentence(
+        lazy("%(who)s lifted the pause of reminders of invoice %(number)s."),
+        "history",
+        lazy("Reminders of invoice %(number)s go on."),
+    ),
+    "customer.reminders_paused": Sentence(
+        lazy("%(who)s paused reminders of this customer."), "hourglass", lazy("Reminders of this customer were paused.")
+    ),
+    "customer.reminders_resumed": Sentence(
+        lazy("%(who)s lifted the pause of reminders of this customer."),
+        "history",
+        lazy("Reminders of this customer go on."),
+    ),
+    "seller.dunning_changed": Sentence(
+        lazy("%(who)s changed when we remind."), "calendar-clock", lazy("It was changed when we remind.")
+    ),
+    "subscription.in_arrears": Sentence(
+        lazy("%(who)s marked the subscription: invoice %(number)s stayed unpaid."),
+        "triangle-alert",
+        lazy("The subscription was marked: invoice %(number)s stayed unpaid."),
+    ),
     "invoice.credit_used": Sentence(
         lazy("%(who)s used %(amount)s of credit note %(number)s for this invoice."),
         "circle-check",

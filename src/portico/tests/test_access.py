@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from portico.accounts.access import Access
 from portico.accounts.models import Customer, Membership, User
 from portico.billing.actions import hooks
+from portico.billing.actions.dunning import pause_dunning
 from portico.billing.actions.pay import start_payment
 from portico.billing.models import Invoice, NumberSeries, Order, Payment, Product, Quotation, QuotationTemplate, VatRate
 from portico.cast import World
@@ -157,6 +158,9 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("letters", "number"): sent_letter(world).pk,
         ("webhooks", "number"): webhook_message(world).endpoint_id,
         ("deliveries", "number"): WebhookDelivery.objects.latest("id").webhook_id,
+        ("dunning", "number"): pause_dunning(
+            customer=world.fontaine, invoice=None, reason="They moved.", until=None, by=world.omar, now=world.now
+        ).pk,
     }
     found |= rows_of_the_admin(world)
     for noun in ("payments", "sandbox"):

@@ -1,4 +1,4 @@
-"""What is told without anybody doing something: a quotation soon expires, an invoice is late, a renewal lies ahead.
+"""What is told without anybody doing something: a quotation soon expires, a renewal lies ahead. Of invoices see `dunning`.
 
 Each reminder is written once, whoever looks and how often: what was told already is read from the outbox. After a time without
 a worker nothing is told late that no longer helps: every reminder has its days.
@@ -20,8 +20,6 @@ from portico.kit.periods import today
 EXPIRES_WITHIN = timedelta(days=3)
 AT_LEAST_SENT = timedelta(days=2)
 """So long ago a quotation was sent at least: a short validity needs no reminder of what has just come."""
-LATE_DAYS = (7, 14, 30, 45)
-"""When an invoice is reminded of; beyond the last one it is for people to talk."""
 NOTED_WITHIN = timedelta(days=7)
 RENEWAL_DAYS = (30, 7)
 SHORT_TERM_MONTHS = 1
@@ -46,27 +44,6 @@ def remind_expiring(now: datetime) -> int:
             if about not in told:
                 with transaction.atomic():
                     written += letters.quotation_expires(version, now=now)
-    return written
-
-
-def remind_overdue(now: datetime) -> int:
-    """Invoices 7, 14 and 30 days late; returns how many letters were written."""
-    written = 0
-    for seller in Seller.objects.all():
-        day = today(now, seller.zone)
-        for days, end in pairwise(LATE_DAYS):
-            late = Invoice.objects.filter(
-                seller=seller,
-                due_on__gt=day - timedelta(days=end),
-                due_on__lte=day - timedelta(days=days),
-            )
-            rows = late.of_status("overdue", day).open().select_related("customer")
-            found = {f"invoice:{invoice.pk}": invoice for invoice in rows}
-            told = {about for about, data in _told("invoice_overdue", found) if data["days"] == days}
-            for about, invoice in found.items():
-                if about not in told:
-                    with transaction.atomic():
-                        written += letters.invoice_overdue(invoice, days=days, now=now)
     return written
 
 

@@ -7,7 +7,7 @@ Actions name them through this package: `letters.quotation_sent(version, now=now
 from portico.billing.letters.invoices import (
     credit_notes_issued,
     invoice_disputed,
-    invoice_overdue,
+    invoice_reminder,
     invoice_solved,
     invoices_issued,
 )
@@ -28,7 +28,7 @@ __all__ = [
     "changes_requested",
     "credit_notes_issued",
     "invoice_disputed",
-    "invoice_overdue",
+    "invoice_reminder",
     "invoice_solved",
     "invoices_issued",
     "new_version",

@@ -1,6 +1,7 @@
 """The mails about an invoice: to those who look after the money, and to the addresses that get the company's invoices."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.urls import reverse
@@ -10,10 +11,15 @@ from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import bookkeepers, drawn, payers
 from portico.billing.documents.issued import issued_pdf
-from portico.billing.models import Dispute, Invoice
+from portico.billing.documents.notice import DAYS_TO_PAY, notice_sheet
+from portico.billing.documents.render import render_pdf
+from portico.billing.models import Dispute, Invoice, Reminder
 from portico.kit.models import Letter
 from portico.kit.outbox import STAFF, Attachment, Drawn, News, Reader, kind, post, post_all
 from portico.kit.periods import today
+
+REMINDERS = {"before": "invoice_due", "due": "invoice_due", "late": "invoice_overdue", "formal": "invoice_formal"}
+"""Which letter goes at which stage."""
 
 
 def invoices_issued(invoices: Sequence[Invoice], *, now: datetime) -> None:
@@ -26,9 +32,20 @@ def credit_notes_issued(credit_notes: Sequence[Invoice], *, now: datetime) -> No
     _post("credit_note_issued", credit_notes, now=now)
 
 
-def invoice_overdue(invoice: Invoice, *, days: int, now: datetime) -> int:
-    """An invoice is `days` late; once for each number of days. Returns how many readers there are."""
-    return _post("invoice_overdue", [invoice], days=days, now=now)
+def invoice_reminder(reminder: Reminder, *, now: datetime) -> int:
+    """An invoice reached a stage of reminding; the reminder's `invoice` has its seller. Returns how many readers there are."""
+    event = REMINDERS[reminder.stage]
+    invoice = reminder.invoice
+    return post(
+        event,
+        payers({invoice.customer_id}, event, recipients=True)[invoice.customer_id],
+        about=f"invoice:{invoice.pk}",
+        data={"invoice": invoice.pk, "reminder": reminder.pk, "days": reminder.days},
+        seller=invoice.seller_id,
+        customer=invoice.customer_id,
+        again=reminder.stage,
+        now=now,
+    )
 
 
 def invoice_disputed(dispute: Dispute, *, now: datetime) -> None:
@@ -59,17 +76,16 @@ def _post_dispute(event: str, dispute: Dispute, readers: Sequence[Reader], *, no
     )
 
 
-def _post(event: str, invoices: Sequence[Invoice], *, days: int = 0, now: datetime) -> int:
+def _post(event: str, invoices: Sequence[Invoice], *, now: datetime) -> int:
     readers = payers({invoice.customer_id for invoice in invoices}, event, recipients=True)
     return post_all(
         News(
             event,
             readers[invoice.customer_id],
             about=f"invoice:{invoice.pk}",
-            data={"invoice": invoice.pk} | ({"days": days} if days else {}),
+            data={"invoice": invoice.pk},
             seller=invoice.seller_id,
             customer=invoice.customer_id,
-            again=str(days or ""),
             now=now,
         )
         for invoice in invoices
@@ -88,11 +104,45 @@ def draw_credit_note_issued(letter: Letter) -> Drawn | None:
     return _drawn(letter, _invoice(letter))
 
 
+@kind("invoice_due", label=lazy("An invoice is soon due"))
+def draw_invoice_due(letter: Letter) -> Drawn | None:
+    """What is to be paid until when; nothing once it was paid, is on its way, or is in dispute."""
+    invoice = _invoice(letter)
+    if not _is_owed(invoice):
+        return None
+    left = invoice.due_on - today(timezone.now(), invoice.seller.zone) if invoice.due_on else timedelta()
+    return _drawn(letter, invoice, days=left.days)
+
+
+@kind("invoice_formal", label=lazy("A formal notice about an overdue invoice"), optional=False)
+def draw_invoice_formal(letter: Letter) -> Drawn | None:
+    """The formal notice as a letter on paper, with the invoice; nothing once it was paid."""
+    reminder = Reminder.objects.select_related("invoice__seller", "invoice__customer", "invoice__pdf").get(
+        pk=letter.data["reminder"]
+    )
+    invoice = reminder.invoice
+    if not _is_owed(invoice):
+        return None
+    drawn_one = _drawn(
+        letter,
+        invoice,
+        reminder=reminder,
+        total_minor=reminder.due_minor + reminder.fee_minor + reminder.interest_minor,
+        until=reminder.on + timedelta(days=DAYS_TO_PAY),
+    )
+    notice = render_pdf(notice_sheet(reminder), accent=invoice.seller.accent)
+    return replace(drawn_one, attachments=[Attachment(f"notice-{invoice.number}.pdf", notice), *drawn_one.attachments])
+
+
+def _is_owed(invoice: Invoice) -> bool:
+    return invoice.payment_state in Invoice.PAYABLE and invoice.amount_due_minor > 0
+
+
 @kind("invoice_overdue", label=lazy("An invoice is overdue"))
 def draw_invoice_overdue(letter: Letter) -> Drawn | None:
     """What is left to pay; nothing once it was paid, is on its way, or is in dispute."""
     invoice = _invoice(letter)
-    if invoice.payment_state not in Invoice.PAYABLE or not invoice.amount_due_minor:
+    if not _is_owed(invoice):
         return None
     late = today(timezone.now(), invoice.seller.zone) - invoice.due_on if invoice.due_on else timedelta()
     return _drawn(letter, invoice, days=late.days)

@@ -12,6 +12,7 @@ from portico.billing.models.decision import (
     Selection,
 )
 from portico.billing.models.dispute import Dispute
+from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.method import Enrolment, SavedMethod
 from portico.billing.models.number import NumberSeries
@@ -32,6 +33,8 @@ __all__ = [
     "Collection",
     "Database",
     "Dispute",
+    "DunningPause",
+    "DunningRules",
     "Enrolment",
     "Invoice",
     "InvoiceLine",
@@ -51,6 +54,7 @@ __all__ = [
     "QuotationTemplate",
     "QuotationVersion",
     "QuotationView",
+    "Reminder",
     "Reversal",
     "SavedMethod",
     "Selection",

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from portico.accounts.access import StaffRequest, staff
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
+from portico.billing.actions.dunning import is_paused
 from portico.billing.actions.settle import credit_note_left_minor
 from portico.billing.actions.spend import FINANCE, credits_of, has_credit
 from portico.billing.actions.spend import use_credit as settle_with
@@ -162,6 +163,8 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         and request.user.staff_role in FINANCE
         and has_credit(invoice.customer, invoice.currency),
         "may_credit": not credit and sum(note.total_minor for note in notes) < invoice.total_minor,
+        "reminders": [] if credit else list(invoice.reminders.all()),
+        "is_paused": bool(invoice.amount_due_minor) and is_paused(invoice, day),
         "zone": request.seller.zone,
     }
     return render(request, "billing/staff/invoices/detail.html", context)

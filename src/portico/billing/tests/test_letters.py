@@ -10,7 +10,7 @@ from django.test import Client
 
 from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
-from portico.billing.actions import credit, decide, draft, hooks, pay, remind, send
+from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, send
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
 from portico.cast import World, line, write
@@ -236,22 +236,9 @@ def test_a_quotation_is_reminded_of_once_and_not_when_it_was_decided(world: Worl
     assert render(Letter.objects.get(event="quotation_expires")) is None
 
 
-@pytest.mark.parametrize(
-    ("late", "days"), [(6, None), (7, 7), (13, 7), (14, 14), (29, 14), (30, 30), (44, 30), (45, None)]
-)
-def test_an_invoice_is_reminded_of_at_seven_fourteen_and_thirty_days(world: World, late: int, days: int | None) -> None:
-    invoice = world.invoice("On-site training in Lyon")
-    assert invoice.due_on is not None
-    then = datetime.combine(invoice.due_on, world.now.timetz()) + timedelta(days=late)
-    for _again in range(2):
-        remind.remind_overdue(then)
-    letters = Letter.objects.filter(event="invoice_overdue", about=f"invoice:{invoice.pk}")
-    assert [letter.data["days"] for letter in letters] == ([days, days] if days else []), "once to each of two"
-
-
 def test_a_paid_invoice_is_not_reminded_of(world: World) -> None:
     invoice = world.invoice("On-site training in Lyon")
-    remind.remind_overdue(world.now)
+    dunning.remind_due(world.now)
     letter = Letter.objects.filter(event="invoice_overdue", about=f"invoice:{invoice.pk}").earliest("id")
     assert render(letter) is not None
     pay.book_transfer(
@@ -260,7 +247,7 @@ def test_a_paid_invoice_is_not_reminded_of(world: World) -> None:
     )  # fmt: skip
     assert render(letter) is None
     Letter.objects.all().delete()
-    remind.remind_overdue(world.now)
+    dunning.remind_due(world.now)
     assert f"invoice:{invoice.pk}" not in {thing for thing, _address in reminded("invoice_overdue")}
 
 
@@ -287,7 +274,13 @@ def test_a_renewal_is_told_of_thirty_and_seven_days_ahead_from_month_to_month_on
 def one_of_each(world: World) -> dict[str, Letter]:
     """A letter of every kind there is, as the stories write it; written anew where it would not be sent any more."""
     remind.remind_expiring(world.now)
-    remind.remind_overdue(world.now)
+    late = world.invoice(LATE)
+    assert late.due_on is not None
+    for days in (-3, 7, 14):
+        dunning.remind_due(datetime.combine(late.due_on, world.now.timetz()) + timedelta(days=days))
+    soon = world.invoice("Go-live support, day 1")
+    assert soon.due_on is not None
+    dunning.remind_due(datetime.combine(soon.due_on, world.now.timetz()) - timedelta(days=3))
     boutique = world.subscription("fontaine-boutique")
     assert boutique.period_end is not None
     remind.remind_renewals(datetime.combine(boutique.period_end, world.now.timetz()) - timedelta(days=5))
@@ -342,7 +335,7 @@ def test_every_letter_reads_well_in_both_forms(world: World, one_of_each: dict[s
         assert "<script" not in rendered.html
         assert rendered.text.count("\n\n\n") == 0, event
         assert ("Choose which mails" in rendered.text) is (
-            event not in {"invitation", "staff_invitation", "credentials_changed"}
+            event not in {"invitation", "staff_invitation", "credentials_changed", "invoice_formal"}
         ), event
 
 

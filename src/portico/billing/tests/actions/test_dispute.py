@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from portico.accounts.models import Event, Membership, User
 from portico.billing import books
-from portico.billing.actions import pay, remind
+from portico.billing.actions import dunning, pay
 from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
 from portico.billing.models import Dispute, Invoice
 from portico.billing.providers.sandbox import gateway
@@ -80,13 +80,13 @@ def test_the_objection_and_its_answer_stand_in_the_conversation(world: World) ->
 def test_reminders_pause_until_it_is_solved(world: World) -> None:
     invoice = world.invoice(LATE)
     assert invoice.due_on is not None
-    then = datetime.combine(invoice.due_on, world.now.timetz()) + timedelta(days=14)
+    then = datetime.combine(invoice.due_on, world.now.timetz()) + timedelta(days=7)
     dispute = objected(world)
     about = {"event": "invoice_overdue", "about": f"invoice:{invoice.pk}"}
-    remind.remind_overdue(then)
+    dunning.remind_due(then)
     assert not Letter.objects.filter(**about).exists()
     solved(world)
-    remind.remind_overdue(then)
+    dunning.remind_due(then)
     assert Letter.objects.filter(**about).count() == 2
     dispute.refresh_from_db()
     assert (dispute.outcome, dispute.solved_by) == ("stands", world.omar)
