@@ -56,6 +56,14 @@ def parser() -> Parser:
     commands.add_parser("messages", help="bring the translations' catalogues in step with the texts in the code")
     commands.add_parser("manage", help="Django's management commands", add_help=False)
 
+    imports = commands.add_parser(
+        "import-invoices", help="EN 16931 invoices of another system (UBL, CII, Factur-X PDF) into the portal"
+    )
+    imports.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    imports.add_argument("--data", type=Path, metavar="DIR", help="the data of a demo; else DATABASE_URL, else var/demo")
+    imports.add_argument("--any-seller", action="store_true", help="also invoices that another company made")
+    imports.add_argument("--json", action="store_true", help="one object a line")
+
     books = commands.add_parser("verify-books", help="check every rule of money and numbering; exit 1 on a violation")
     books.add_argument("--data", type=Path, metavar="DIR", help="the data of a demo; else DATABASE_URL, else var/demo")
     return whole

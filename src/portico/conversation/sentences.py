@@ -93,6 +93,11 @@ SENTENCES: dict[str, Sentence] = {
         "receipt-text",
         lazy("Invoice %(number)s was issued: %(total)s."),
     ),
+    "invoice.imported": Sentence(
+        lazy("%(who)s imported invoice %(number)s from another system."),
+        "download",
+        lazy("Invoice %(number)s was imported from another system."),
+    ),
     "invoice.disputed": Sentence(
         lazy("%(who)s marked invoice %(number)s as disputed: no reminders until it is solved."),
         "triangle-alert",

@@ -19,7 +19,7 @@ class Customer(Address):
     privacy = {
         Privacy.NONE: (
             "id seller currency language payment_terms_days is_business vat_id_checked_on vat_id_check tax_approved "
-            "identity_locked_at created_at second_approval_above_minor"
+            "identity_locked_at created_at to_review second_approval_above_minor"
         ),
         Privacy.COMPANY: "legal_name street street_2 postcode city region country vat_id electronic_address",
     }
@@ -45,6 +45,7 @@ class Customer(Address):
     )
     identity_locked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
+    to_review = models.BooleanField(default=False, help_text="made by an import; staff has not looked at it yet")
 
     class Meta:
         ordering = ["legal_name", "id"]

@@ -24,6 +24,8 @@ class Settled:
     credited_minor: int
     processing: bool
     disputed: bool
+    prepaid_minor: int = 0
+    """What was paid of an imported paper before it came here; taken off the total already."""
 
     @property
     def due_minor(self) -> int:
@@ -40,14 +42,17 @@ class Settled:
             return state.DISPUTED
         if self.processing:
             return state.IN_PAYMENT
-        return state.PARTIALLY_PAID if self.paid_minor or self.credited_minor else state.NOT_PAID
+        settled = self.paid_minor or self.credited_minor or self.prepaid_minor
+        return state.PARTIALLY_PAID if settled else state.NOT_PAID
 
 
 def begin_payment_state(invoice: Invoice, *, now: datetime) -> None:
     """What a paper owes that is being issued, in memory: all of its total; a credit note owes nothing."""
     if invoice.kind == Invoice.Kind.CREDIT_NOTE:
         return
-    fresh = Settled(invoice.total_minor, 0, 0, processing=False, disputed=False)
+    fresh = Settled(
+        invoice.to_settle_minor, 0, 0, processing=False, disputed=False, prepaid_minor=invoice.prepaid_minor
+    )
     invoice.amount_due_minor, invoice.payment_state = fresh.due_minor, fresh.state
     invoice.paid_at = None if fresh.due_minor else now
 
@@ -86,11 +91,12 @@ def settled_by(invoice: Invoice) -> Settled:
     )
     processing = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
     return Settled(
-        total_minor=invoice.total_minor,
+        total_minor=invoice.to_settle_minor,
         paid_minor=sums["paid"] or 0,
         credited_minor=sums["credited"] or 0,
         processing=processing.exists(),
         disputed=invoice.disputed_at is not None,
+        prepaid_minor=invoice.prepaid_minor,
     )
 
 
@@ -165,7 +171,7 @@ def allocate_credit_note(credit_note: Invoice, invoice: Invoice, *, now: datetim
 def credit_note_left_minor(credit_note: Invoice) -> int:
     """What of a credit note settles nothing yet."""
     spent = credit_note.spent_on.aggregate(sum=Sum("amount_minor"))["sum"] or 0
-    return int(credit_note.total_minor - spent)
+    return int(credit_note.gives_minor - spent)
 
 
 def customer_credit_minor(payments: Iterable[Payment]) -> int:

@@ -43,9 +43,9 @@ def unused(customer: Customer, currency: str) -> tuple[QuerySet[Any], QuerySet[A
     """The payments and the credit notes of a customer of which something is left, each with what is `used` of it."""
     arrived = Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
     payments = arrived.annotate(used=Coalesce(Sum("allocations__amount_minor"), 0) + F("returned_minor"))
-    issued = Invoice.objects.filter(customer=customer, kind=Invoice.Kind.CREDIT_NOTE, state=Invoice.State.ISSUED)
-    notes = issued.filter(currency=currency).annotate(used=Coalesce(Sum("spent_on__amount_minor"), 0))
-    return payments.filter(received_minor__gt=F("used")), notes.filter(total_minor__gt=F("used"))
+    issued = Invoice.objects.giving().filter(customer=customer, currency=currency)
+    notes = issued.annotate(used=Coalesce(Sum("spent_on__amount_minor"), 0))
+    return payments.filter(received_minor__gt=F("used")), notes.filter(gives__gt=F("used"))
 
 
 def has_credit(customer: Customer, currency: str) -> bool:
@@ -61,7 +61,7 @@ def credits_of(customer: Customer, currency: str) -> list[Credit]:
         Credit(one, one.received_minor - one.used, currency, one.received_on or one.created_at.date())
         for one in payments
     ]
-    found += [Credit(one, one.total_minor - one.used, currency, one.issued_on) for one in notes if one.issued_on]
+    found += [Credit(one, one.gives_minor - one.used, currency, one.issued_on) for one in notes if one.issued_on]
     return sorted(found, key=lambda credit: (credit.on, credit.key))
 
 
@@ -139,7 +139,7 @@ def _notes(chosen: Iterable[Payment | Invoice]) -> list[int]:
 
 def _spend(note: Invoice, paper: Invoice, *, by: User, now: datetime) -> None:
     """Let what is left of a credit note settle the invoice, both locked."""
-    if note.kind != Invoice.Kind.CREDIT_NOTE or note.state != Invoice.State.ISSUED or note.currency != paper.currency:
+    if not note.gives_minor or note.state != Invoice.State.ISSUED or note.currency != paper.currency:
         return
     used = settle.allocate_credit_note(note, paper, now=now)
     if used:

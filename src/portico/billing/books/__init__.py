@@ -18,6 +18,7 @@ __all__ = ["PASSES", "Violation", "verify"]
 PASSES: tuple[Callable[[], Iterator[Violation]], ...] = (
     papers.check_numbers,
     papers.check_papers,
+    papers.check_imported,
     papers.check_credit_notes,
     money.check_invoices,
     money.check_payments,

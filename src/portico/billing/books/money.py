@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 
 from portico.billing.books.papers import BATCH, batches
@@ -20,7 +20,7 @@ States = Invoice.PaymentState
 
 def check_invoices() -> Iterator[Violation]:
     """Amount due and payment state are what allocations and open attempts say, and nothing is settled twice."""
-    fields = "id number kind total_minor amount_due_minor payment_state paid_at disputed_at".split()
+    fields = "id number kind total_minor prepaid_minor rounding_minor amount_due_minor payment_state paid_at disputed_at".split()
     rows = Invoice.objects.filter(state=Invoice.State.ISSUED).order_by("id").values(*fields)
     for batch in batches(rows):
         keys = [row["id"] for row in batch]
@@ -44,14 +44,16 @@ def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way:
         if row["amount_due_minor"] or paid or credited:
             yield Violation(name, "a credit note owes nothing", f"{row['amount_due_minor']} stands as due")
         return
-    due = max(row["total_minor"], 0) - paid - credited
+    to_settle = row["total_minor"] + row["rounding_minor"] - row["prepaid_minor"]
+    due = max(to_settle, 0) - paid - credited
     if due < 0:
         yield Violation(name, "settled at most once", f"{paid + credited} settles a total of {row['total_minor']}")
     if row["amount_due_minor"] != due:
         yield Violation(
             name, "amount due derives from allocations", f"{row['amount_due_minor']} stands there, not {due}"
         )
-    expected = expected_state(due, paid, credited, disputed=row["disputed_at"] is not None, on_its_way=on_its_way)
+    settled_before = paid or row["prepaid_minor"]
+    expected = expected_state(due, settled_before, credited, disputed=row["disputed_at"] is not None, on_its_way=on_its_way)
     if row["payment_state"] != expected:
         yield Violation(
             name, "payment state derives from allocations", f"{row['payment_state']} stands there, not {expected}"
@@ -100,13 +102,10 @@ def check_payments() -> Iterator[Violation]:
     )
     for key, state in wrong.values_list("pk", "state").iterator():
         yield Violation(name_of(key), "state fits what arrived", f"it is {state}, which its amounts or times deny")
-    spent = (
-        Invoice.objects.filter(kind=Invoice.Kind.CREDIT_NOTE)
-        .order_by()
-        .annotate(used=Sum("spent_on__amount_minor"))
-        .filter(used__gt=F("total_minor"))
-    )
-    for number, amount, total in spent.values_list("number", "used", "total_minor").iterator():
+    to_settle = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
+    gives = Case(When(kind=Invoice.Kind.CREDIT_NOTE, then=to_settle), default=-to_settle)
+    spent = Invoice.objects.order_by().annotate(used=Sum("spent_on__amount_minor"), gives=gives).filter(used__gt=F("gives"))
+    for number, amount, total in spent.values_list("number", "used", "gives").iterator():
         yield Violation(str(number), "no more is used than was credited", f"{amount} is used of {total}")
 
 

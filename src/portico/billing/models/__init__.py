@@ -13,6 +13,7 @@ from portico.billing.models.decision import (
 )
 from portico.billing.models.dispute import Dispute
 from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
+from portico.billing.models.imported import ImportedPaper
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.method import Enrolment, SavedMethod
 from portico.billing.models.number import NumberSeries
@@ -36,6 +37,7 @@ __all__ = [
     "DunningPause",
     "DunningRules",
     "Enrolment",
+    "ImportedPaper",
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership, Seller, User
@@ -57,6 +57,15 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         """Issued invoices on which something is left to pay."""
         return self.filter(state=Invoice.State.ISSUED, amount_due_minor__gt=0).exclude(kind=Invoice.Kind.CREDIT_NOTE)
 
+    def giving(self) -> "InvoiceQuerySet":
+        """Issued papers that are to the customer's credit, with what each `gives`: as `Invoice.gives_minor`."""
+        to_settle = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
+        note = Q(kind=Invoice.Kind.CREDIT_NOTE)
+        rows = self.filter(state=Invoice.State.ISSUED).filter(
+            note | Q(series=NumberSeries.Series.IMPORTED, total_minor__lt=0)
+        )
+        return rows.annotate(gives=Case(When(note, then=to_settle), default=-to_settle)).filter(gives__gt=0)
+
     def of_status(self, status: str, today: date) -> "InvoiceQuerySet":
         """Invoices of one status as `Invoice.status` tells it: overdue wins over not and partially paid.
 
@@ -85,9 +94,9 @@ class Invoice(Totals):
             "id seller kind number series chain_position state currency net_minor vat_minor total_minor lines_net_minor "
             "allowances_minor charges_minor order period refers_to issued_on due_on delivered_on language "
             "created_at issued_at amount_due_minor payment_state disputed_at paid_at previous_hash hash "
-            "content_hash buyer_hash pdf"
+            "content_hash buyer_hash pdf prepaid_minor rounding_minor"
         ),
-        Privacy.INVOICE: "customer title reason po_number content buyer content_salt buyer_salt",
+        Privacy.INVOICE: "printed_number customer title reason po_number content buyer content_salt buyer_salt",
         Privacy.ACTOR: "issued_by",
     }
 
@@ -119,6 +128,9 @@ class Invoice(Totals):
     kind = models.CharField(max_length=11, choices=Kind)
     series = models.CharField(max_length=4, choices=NumberSeries.Series)
     number = models.CharField(max_length=40, null=True, unique=True)
+    printed_number = models.CharField(
+        max_length=200, blank=True, help_text="BT-1 of an imported paper, whose `number` is a key made from it"
+    )
     chain_position = models.PositiveIntegerField(null=True, help_text="its number within its year")
     state = models.CharField(max_length=6, choices=State, default=State.DRAFT)
     title = models.CharField(max_length=160, blank=True)
@@ -131,6 +143,8 @@ class Invoice(Totals):
     lines_net_minor = models.BigIntegerField(default=0, help_text="BT-106")
     allowances_minor = models.BigIntegerField(default=0, help_text="BT-107")
     charges_minor = models.BigIntegerField(default=0, help_text="BT-108")
+    prepaid_minor = models.BigIntegerField(default=0, help_text="BT-113, paid before an imported paper came here")
+    rounding_minor = models.BigIntegerField(default=0, help_text="BT-114 of an imported paper")
     issued_on = models.DateField(null=True, help_text="BT-2, a day in the seller's zone")
     due_on = models.DateField(null=True, help_text="BT-9")
     delivered_on = models.DateField(null=True, help_text="BT-72")
@@ -183,18 +197,47 @@ class Invoice(Totals):
             ),
             models.CheckConstraint(
                 condition=Q(kind="credit_note", series="CN", refers_to__isnull=False)
-                | (~Q(kind="credit_note") & Q(series="INV", refers_to__isnull=True)),
+                | (~Q(kind="credit_note") & Q(series="INV", refers_to__isnull=True))
+                | Q(series="EXT"),
                 name="invoice_series_fits_kind",
             ),
             models.CheckConstraint(condition=Q(amount_due_minor__gte=0), name="invoice_due_not_negative"),
             models.CheckConstraint(
-                condition=Q(amount_due_minor__lte=models.F("total_minor")) | Q(total_minor__lt=0),
+                condition=Q(amount_due_minor__lte=models.F("total_minor") + models.F("rounding_minor"))
+                | Q(total_minor__lt=0),
                 name="invoice_due_at_most_total",
+            ),
+            models.CheckConstraint(
+                condition=Q(series="EXT") & ~Q(printed_number="")
+                | ~Q(series="EXT") & Q(printed_number="", prepaid_minor=0, rounding_minor=0),
+                name="invoice_imported_says_so",
             ),
         ]
 
     def __str__(self) -> str:
         return self.number or "draft invoice"
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another system made it."""
+        return self.series == NumberSeries.Series.IMPORTED
+
+    @property
+    def shown_number(self) -> str:
+        """The number as it is printed; of ours it is the key itself."""
+        return self.printed_number or self.number or ""
+
+    @property
+    def to_settle_minor(self) -> int:
+        """What payments and credit notes settle: the total, less what was paid before it came here (BT-115)."""
+        return self.total_minor + self.rounding_minor - self.prepaid_minor
+
+    @property
+    def gives_minor(self) -> int:
+        """What the customer has to its credit by it: a credit note's amount, or that of an imported invoice below zero."""
+        if self.kind == self.Kind.CREDIT_NOTE:
+            return max(self.to_settle_minor, 0)
+        return max(-self.to_settle_minor, 0)
 
     @property
     def type_code(self) -> str:
@@ -316,7 +359,9 @@ class InvoiceVat(models.Model):
         ordering = ["category", "-rate"]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "category", "rate"], name="one_vat_group_per_rate"),
-            models.CheckConstraint(condition=Q(category="S") | Q(vat_minor=0), name="invoice_vat_only_where_standard"),
+            models.CheckConstraint(
+                condition=Q(category__in=["S", "L", "M", "B"]) | Q(vat_minor=0), name="invoice_vat_only_where_standard"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -36,6 +36,8 @@ class NumberSeries(models.Model):
         ORDER = "SO"
         INVOICE = "INV"
         CREDIT_NOTE = "CN"
+        IMPORTED = "EXT"
+        """Papers that another system numbered; no counter, no chain of ours."""
 
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+")
     series = models.CharField(max_length=4, choices=Series)
