@@ -60,7 +60,9 @@ def parser() -> Parser:
         "import-invoices", help="EN 16931 invoices of another system (UBL, CII, Factur-X PDF) into the portal"
     )
     imports.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    imports.add_argument("--data", type=Path, metavar="DIR", help="the data of a demo; else DATABASE_URL, else var/demo")
+    imports.add_argument(
+        "--data", type=Path, metavar="DIR", help="the data of a demo; else DATABASE_URL, else var/demo"
+    )
     imports.add_argument("--any-seller", action="store_true", help="also invoices that another company made")
     imports.add_argument("--json", action="store_true", help="one object a line")
 

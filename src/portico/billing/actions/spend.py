@@ -43,7 +43,7 @@ def unused(customer: Customer, currency: str) -> tuple[QuerySet[Any], QuerySet[A
     """The payments and the credit notes of a customer of which something is left, each with what is `used` of it."""
     arrived = Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
     payments = arrived.annotate(used=Coalesce(Sum("allocations__amount_minor"), 0) + F("returned_minor"))
-    issued = Invoice.objects.giving().filter(customer=customer, currency=currency)
+    issued: QuerySet[Any] = Invoice.objects.giving().filter(customer=customer, currency=currency)
     notes = issued.annotate(used=Coalesce(Sum("spent_on__amount_minor"), 0))
     return payments.filter(received_minor__gt=F("used")), notes.filter(gives__gt=F("used"))
 

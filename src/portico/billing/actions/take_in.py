@@ -133,7 +133,9 @@ def customer_of(found: Found, seller: Seller, *, now: datetime) -> Customer:
         match = rows.filter(electronic_address=buyer.electronic_address).first()
         if match is not None:
             return match
-    match = rows.filter(legal_name__iexact=one_line(buyer.name)[:160], postcode__iexact=one_line(buyer.postcode)[:20]).first()
+    match = rows.filter(
+        legal_name__iexact=one_line(buyer.name)[:160], postcode__iexact=one_line(buyer.postcode)[:20]
+    ).first()
     if match is not None and not (match.vat_id and letters_of(buyer.vat_id)):
         return match
     country = buyer.country if re.fullmatch(r"[A-Z]{2}", buyer.country) else seller.country
@@ -248,7 +250,7 @@ def _rows(found: Found, invoice: Invoice) -> list[InvoiceLine]:
     currency = found.currency
     rows = [
         InvoiceLine(
-            invoice=invoice, position=place, kind="line", name=one_line(line.name)[:200] or _("VAT %(rate)s %%") % {"rate": f"{line.rate.normalize():f}"},
+            invoice=invoice, position=place, kind="line", name=_name(line),
             detail=_detail(line), quantity=_four(line.quantity), unit=line.unit[:20],
             unit_price=_four(line.price / line.base_quantity if line.base_quantity else line.price),
             vat_category=line.category, vat_rate=_four(line.rate), net_minor=minor(line.net, currency),
@@ -265,6 +267,11 @@ def _rows(found: Found, invoice: Invoice) -> list[InvoiceLine]:
         for place, extra in enumerate(found.extras, start=len(rows) + 1)
     ]  # fmt: skip
     return rows
+
+
+def _name(line: FoundLine) -> str:
+    """The line's name; what has none, as the rows of a profile without lines, is named by its VAT."""
+    return one_line(line.name)[:200] or _("VAT %(rate)s %%") % {"rate": plain(line.rate)}
 
 
 def _four(value: Decimal) -> Decimal:
@@ -344,6 +351,6 @@ def _buyer(found: Found) -> dict[str, str]:
 def _set_off(invoice: Invoice, *, now: datetime) -> None:
     """A credit note settles the invoice that it refers to, as far as something is left of both."""
     paper = invoice.refers_to
-    if paper is not None and invoice.gives_minor and paper.currency == invoice.currency:
-        if paper.customer_id == invoice.customer_id and paper.amount_due_minor:
-            settle.allocate_credit_note(invoice, paper, now=now)
+    same = paper is not None and (paper.currency, paper.customer_id) == (invoice.currency, invoice.customer_id)
+    if paper is not None and same and invoice.gives_minor and paper.amount_due_minor:
+        settle.allocate_credit_note(invoice, paper, now=now)

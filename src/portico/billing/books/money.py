@@ -20,7 +20,9 @@ States = Invoice.PaymentState
 
 def check_invoices() -> Iterator[Violation]:
     """Amount due and payment state are what allocations and open attempts say, and nothing is settled twice."""
-    fields = "id number kind total_minor prepaid_minor rounding_minor amount_due_minor payment_state paid_at disputed_at".split()
+    fields = (
+        "id number kind total_minor prepaid_minor rounding_minor amount_due_minor payment_state paid_at disputed_at"
+    ).split()
     rows = Invoice.objects.filter(state=Invoice.State.ISSUED).order_by("id").values(*fields)
     for batch in batches(rows):
         keys = [row["id"] for row in batch]
@@ -53,7 +55,9 @@ def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way:
             name, "amount due derives from allocations", f"{row['amount_due_minor']} stands there, not {due}"
         )
     settled_before = paid or row["prepaid_minor"]
-    expected = expected_state(due, settled_before, credited, disputed=row["disputed_at"] is not None, on_its_way=on_its_way)
+    expected = expected_state(
+        due, settled_before, credited, disputed=row["disputed_at"] is not None, on_its_way=on_its_way
+    )
     if row["payment_state"] != expected:
         yield Violation(
             name, "payment state derives from allocations", f"{row['payment_state']} stands there, not {expected}"
@@ -104,7 +108,9 @@ def check_payments() -> Iterator[Violation]:
         yield Violation(name_of(key), "state fits what arrived", f"it is {state}, which its amounts or times deny")
     to_settle = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
     gives = Case(When(kind=Invoice.Kind.CREDIT_NOTE, then=to_settle), default=-to_settle)
-    spent = Invoice.objects.order_by().annotate(used=Sum("spent_on__amount_minor"), gives=gives).filter(used__gt=F("gives"))
+    spent = (
+        Invoice.objects.order_by().annotate(used=Sum("spent_on__amount_minor"), gives=gives).filter(used__gt=F("gives"))
+    )
     for number, amount, total in spent.values_list("number", "used", "gives").iterator():
         yield Violation(str(number), "no more is used than was credited", f"{amount} is used of {total}")
 

@@ -15,6 +15,7 @@ from portico.billing.models import (
     Acceptance,
     Invoice,
     InvoiceLine,
+    NumberSeries,
     Order,
     OrderLine,
     Payment,
@@ -170,7 +171,9 @@ def check_periods() -> Iterator[Violation]:
 
 def check_events() -> Iterator[Violation]:
     """Each step that happened has exactly one event, and none tells of a step that did not."""
-    paper = Invoice.objects.filter(state=Invoice.State.ISSUED)
+    imported = Invoice.objects.filter(series=NumberSeries.Series.IMPORTED)
+    yield from _once("invoice.imported", imported, "number")
+    paper = Invoice.objects.filter(state=Invoice.State.ISSUED).exclude(series=NumberSeries.Series.IMPORTED)
     notes = Q(kind=Invoice.Kind.CREDIT_NOTE)
     yield from _once("invoice.issued", paper.exclude(notes), "number")
     yield from _once("credit_note.issued", paper.filter(notes), "number")

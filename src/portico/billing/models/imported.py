@@ -29,7 +29,9 @@ class ImportedPaper(models.Model):
     seller_key = models.CharField(max_length=200)
     printed_number = models.CharField(max_length=200, help_text="BT-1")
     original = models.ForeignKey(StoredFile, on_delete=models.PROTECT, related_name="+")
-    xml = models.ForeignKey(StoredFile, on_delete=models.PROTECT, related_name="+", help_text="of a PDF, what is inside")
+    xml = models.ForeignKey(
+        StoredFile, on_delete=models.PROTECT, related_name="+", help_text="of a PDF, what is inside"
+    )
     file_name = models.CharField(max_length=255, blank=True)
     due_minor = models.BigIntegerField(help_text="BT-115 as it was stated")
     imported_at = models.DateTimeField()

@@ -39,7 +39,8 @@ def read(content: bytes) -> Found:
     reader = READERS.get(name)
     if reader is None:
         raise Invalid(
-            f"This is not an invoice: its root is {name[1]!r}. UBL invoices and credit notes, CII and PDFs with one inside can be read."
+            f"This is not an invoice: its root is {name[1]!r}. UBL invoices and credit notes, CII, and PDFs with one inside "
+            "can be read."
         )
     found = reader(root, xml)
     check(found)

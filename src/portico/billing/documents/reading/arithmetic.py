@@ -1,8 +1,8 @@
 """Whether an e-invoice adds up, by the rules of EN 16931-1 and with the tolerance that its official checks grant.
 
-Sums are exact after rounding to two decimals; VAT of a group may be off by less than one unit of the currency (BR-CO-17, BR-S-08
-and their sisters), since the standard leaves open how its maker rounded. Amounts below zero are allowed: a document that takes
-back is one (BT-112 has no sign rule), and halves are rounded away from zero on both sides.
+Sums are exact after rounding to two decimals; VAT of a group may be off by less than one unit of the currency (BR-CO-17,
+BR-S-08 and their sisters), since the standard leaves open how its maker rounded. Amounts below zero are
+allowed: a document that takes back is one (BT-112 has no sign rule), and halves are rounded away from zero on both sides.
 """
 
 from collections import defaultdict
@@ -49,7 +49,8 @@ def _missing(found: Found) -> Iterator[str]:
         yield "It has no line (BR-16)."
     if not found.groups:
         yield "It has no VAT breakdown (BR-CO-18)."
-    for category in {row.category for row in (*found.lines, *found.extras, *found.groups)}:
+    used = {line.category for line in found.lines} | {extra.category for extra in found.extras}
+    for category in used | {group.category for group in found.groups}:
         if category not in CATEGORIES:
             yield f"{category[:10]!r} is not a VAT category (BR-CO-04, BR-CL-17)."
 

@@ -58,7 +58,9 @@ def read(root: Element, xml: bytes) -> Found:
         type_code=text(head, "TypeCode"),
         number=text(head, "ID"),
         issued_on=day(text(head, f"IssueDateTime/{DAY}"), "The issue date (BT-2)"),
-        due_on=optional_day(text(settlement, f"SpecifiedTradePaymentTerms/DueDateDateTime/{DAY}"), "The due date (BT-9)"),
+        due_on=optional_day(
+            text(settlement, f"SpecifiedTradePaymentTerms/DueDateDateTime/{DAY}"), "The due date (BT-9)"
+        ),
         delivered_on=optional_day(
             text(delivery, f"ActualDeliverySupplyChainEvent/OccurrenceDateTime/{DAY}"), "The delivery date (BT-72)"
         ),
@@ -121,7 +123,8 @@ def _line(line: Element) -> FoundLine:
     price = first(agreement, "NetPriceProductTradePrice")
     quantity = first(line, f"{LINE_DELIVERY}/BilledQuantity")
     return FoundLine(
-        name=text(line, "SpecifiedTradeProduct/Name") or text(line, "AssociatedDocumentLineDocument/IncludedNote/Content"),
+        name=text(line, "SpecifiedTradeProduct/Name")
+        or text(line, "AssociatedDocumentLineDocument/IncludedNote/Content"),
         description=text(line, "SpecifiedTradeProduct/Description")
         or text(line, "AssociatedDocumentLineDocument/IncludedNote/Content"),
         quantity=number(quantity, "", "A line's quantity (BT-129)", ZERO),

@@ -27,7 +27,7 @@ _pool: ProcessPoolExecutor | None = None
 
 def attached_xml(content: bytes) -> bytes:
     """The invoice inside the PDF. Raises Invalid for a PDF that is broken, encrypted, too large inside, or has none."""
-    global _pool  # noqa: PLW0603  # one child a process, made when the first PDF comes
+    global _pool  # one child a process, made when the first PDF comes
     with _lock:
         if _pool is None:
             _pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_limit)
@@ -77,7 +77,9 @@ def _unpack(stream: "object") -> tuple[bytes, str]:
     """A stream's bytes up to the limit."""
     raw = stream.read_raw_bytes()  # type: ignore[attr-defined]
     filters = stream.stream_dict.get("/Filter") if hasattr(stream, "stream_dict") else stream.get("/Filter")  # type: ignore[attr-defined]
-    names = [] if filters is None else [str(one) for one in (filters if not str(filters).startswith("/") else [filters])]
+    names = (
+        [] if filters is None else [str(one) for one in (filters if not str(filters).startswith("/") else [filters])]
+    )
     if not names:
         return raw[:MOST_XML], ""
     if names != ["/FlateDecode"]:

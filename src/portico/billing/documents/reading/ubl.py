@@ -19,7 +19,10 @@ from portico.billing.documents.reading.xml import (
 from portico.kit.errors import Invalid
 
 ZERO = Decimal(0)
-KINDS = {"Invoice": ("InvoiceTypeCode", "InvoiceLine", "InvoicedQuantity"), "CreditNote": ("CreditNoteTypeCode", "CreditNoteLine", "CreditedQuantity")}
+KINDS = {
+    "Invoice": ("InvoiceTypeCode", "InvoiceLine", "InvoicedQuantity"),
+    "CreditNote": ("CreditNoteTypeCode", "CreditNoteLine", "CreditedQuantity"),
+}
 
 
 def read(root: Element, xml: bytes) -> Found:
@@ -28,7 +31,11 @@ def read(root: Element, xml: bytes) -> Found:
     currency = text(root, "DocumentCurrencyCode")
     totals = first(root, "LegalMonetaryTotal|RequestedMonetaryTotal")
     tax = next(
-        (one for one in children(root, "TaxTotal") if _currency_of(one) in {"", currency} and first(one, "TaxSubtotal") is not None),
+        (
+            one
+            for one in children(root, "TaxTotal")
+            if _currency_of(one) in {"", currency} and first(one, "TaxSubtotal") is not None
+        ),
         first(root, "TaxTotal"),
     )
     if totals is None:
@@ -76,7 +83,8 @@ def _currency_of(tax: Element) -> str:
 def _party(party: Element | None) -> Party:
     address = first(party, "PostalAddress")
     by_scheme = {
-        text(one, "TaxScheme/ID").upper(): text(one, "CompanyID") for one in reversed(list(children(party, "PartyTaxScheme")))
+        text(one, "TaxScheme/ID").upper(): text(one, "CompanyID")
+        for one in reversed(list(children(party, "PartyTaxScheme")))
     }
     other = next((value for scheme, value in by_scheme.items() if scheme != "VAT"), "")
     return Party(

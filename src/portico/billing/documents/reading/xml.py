@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, DecimalException
+from typing import Any, TypeAlias
 
 from lxml import etree
 
 from portico.kit.errors import Invalid
 
-Element = etree._Element
+Element: TypeAlias = Any  # lxml is not typed
 MOST_DIGITS = 24
 MOST_TEXT = 4000
 MOST_LINES = 20_000

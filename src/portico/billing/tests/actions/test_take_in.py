@@ -1,0 +1,337 @@
+"""Invoices of other systems: the official examples with exactly their totals, and everything that must be refused."""
+
+import io
+import zlib
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pikepdf
+import pytest
+from lxml import etree
+
+from portico.accounts.models import Customer
+from portico.billing import books
+from portico.billing.actions.spend import credits_of, use_credit
+from portico.billing.actions.take_in import TakenIn, import_invoice
+from portico.billing.models import ImportedPaper, Invoice, InvoiceLine
+from portico.cast import World
+from portico.commands import CHECKOUT
+from portico.kit.errors import Conflict, Invalid, Refusal
+from portico.kit.money import EXPONENTS
+
+pytestmark = pytest.mark.django_db
+NAMES = {
+    "cac": "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2",
+    "cbc": "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2",
+    "ram": "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100",
+}
+FOLDERS = [base / "shared" / "einvoice" for base in CHECKOUT.parents]
+EXAMPLES = sorted(path for folder in FOLDERS for path in folder.glob("*/*") if path.suffix.lower() == ".xml")
+"""The official examples, where they lie beside the project; they are not ours to ship."""
+
+
+def stated(path: Path) -> dict[str, Decimal | str]:
+    """What a file states, read by XPath alone."""
+    tree = etree.parse(path)
+
+    def one(ubl: str, cii: str, default: str = "0") -> str:
+        found = tree.xpath(ubl, namespaces=NAMES) or tree.xpath(cii, namespaces=NAMES)
+        return str(found[0]).strip() if found else default
+
+    totals = "//ram:SpecifiedTradeSettlementHeaderMonetarySummation"
+    currency = one("/*/cbc:DocumentCurrencyCode/text()", "//ram:InvoiceCurrencyCode/text()")
+    own = (
+        f"[@currencyID='{currency}']"
+        if tree.xpath(f"{totals}/ram:TaxTotalAmount[@currencyID]", namespaces=NAMES)
+        else ""
+    )
+    ubl_own = f"[cbc:TaxAmount/@currencyID='{currency}']"
+    return {
+        "currency": currency,
+        "lines": Decimal(
+            one("//cac:LegalMonetaryTotal/cbc:LineExtensionAmount/text()", f"{totals}/ram:LineTotalAmount/text()")
+        ),
+        "net": Decimal(
+            one("//cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount/text()", f"{totals}/ram:TaxBasisTotalAmount/text()")
+        ),
+        "vat": Decimal(
+            one(f"/*/cac:TaxTotal{ubl_own}/cbc:TaxAmount/text()", f"{totals}/ram:TaxTotalAmount{own}/text()")
+        ),
+        "total": Decimal(
+            one("//cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount/text()", f"{totals}/ram:GrandTotalAmount/text()")
+        ),
+        "due": Decimal(
+            one("//cac:LegalMonetaryTotal/cbc:PayableAmount/text()", f"{totals}/ram:DuePayableAmount/text()")
+        ),
+        "number": one("/*/cbc:ID/text()", "//*[local-name()='ExchangedDocument']/ram:ID/text()"),
+    }
+
+
+def take(content: bytes, world: World, name: str = "invoice.xml", *, any_seller: bool = True) -> TakenIn:
+    return import_invoice(
+        content=content, file_name=name, seller=world.seller, now=world.now, by=world.omar, any_seller=any_seller
+    )
+
+
+if EXAMPLES:
+
+    @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+    def test_an_official_example_imports_with_exactly_what_it_states(path: Path, people: World) -> None:
+        found = take(path.read_bytes(), people, path.name)
+        says, invoice = stated(path), found.invoice
+        invoice.refresh_from_db()
+
+        def minor(name: str) -> int:
+            return int(Decimal(says[name]).scaleb(EXPONENTS[str(says["currency"])]))
+
+        assert (invoice.shown_number, invoice.currency) == (says["number"], says["currency"])
+        assert (invoice.lines_net_minor, invoice.net_minor) == (minor("lines"), minor("net"))
+        assert (invoice.vat_minor, invoice.total_minor) == (minor("vat"), minor("total"))
+        assert found.due_minor == minor("due")
+        lines = InvoiceLine.objects.filter(invoice=invoice, kind="line")
+        assert sum(line.net_minor for line in lines) == minor("lines")
+        if invoice.kind == Invoice.Kind.CREDIT_NOTE or minor("due") < 0:
+            assert invoice.amount_due_minor == 0
+            assert sum(one.left_minor for one in credits_of(invoice.customer, invoice.currency)) == abs(minor("due"))
+        else:
+            assert invoice.amount_due_minor == minor("due")
+        assert ImportedPaper.objects.get().original.read() == path.read_bytes()
+        assert not books.verify()
+        assert take(path.read_bytes(), people).status == "known"
+        assert Invoice.objects.count() == 1
+
+
+# A small one of our own ------------------------------------------------------------------------------------------------
+
+
+def ubl(**changes: str) -> bytes:
+    """A UBL invoice of Northwind to a buyer in Ghent: two units at 50.00 and 21 %, due 121.00."""
+    says = {
+        "head": '<?xml version="1.0" encoding="UTF-8"?>', "id": "OLD-77", "type": "380", "currency": "EUR",
+        "seller_vat": "FR83404833048", "buyer": "Gentse Brouwers NV", "buyer_vat": "BE0428759497", "net": "100.00",
+        "lines": "100.00", "vat": "21.00", "base": "100.00", "total": "121.00", "prepaid": "0.00", "rounding": "0.00",
+        "due": "121.00", "line": "100.00", "rate": "21", "category": "S", "note": "", "billing": "",
+    } | changes  # fmt: skip
+    return (
+        '{head}<Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2" xmlns:cac="{cac}" xmlns:cbc="{cbc}">'
+        "<cbc:ID>{id}</cbc:ID><cbc:IssueDate>2026-10-01</cbc:IssueDate><cbc:DueDate>2026-10-31</cbc:DueDate>"
+        "<cbc:InvoiceTypeCode>{type}</cbc:InvoiceTypeCode><cbc:Note>{note}</cbc:Note>"
+        "<cbc:DocumentCurrencyCode>{currency}</cbc:DocumentCurrencyCode>{billing}"
+        "<cac:AccountingSupplierParty><cac:Party><cac:PartyTaxScheme><cbc:CompanyID>{seller_vat}</cbc:CompanyID>"
+        "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme><cac:PartyLegalEntity>"
+        "<cbc:RegistrationName>Northwind Software SAS</cbc:RegistrationName></cac:PartyLegalEntity></cac:Party>"
+        "</cac:AccountingSupplierParty><cac:AccountingCustomerParty><cac:Party><cac:PostalAddress>"
+        "<cbc:PostalZone>9000</cbc:PostalZone><cac:Country><cbc:IdentificationCode>BE</cbc:IdentificationCode></cac:Country>"
+        "</cac:PostalAddress><cac:PartyTaxScheme><cbc:CompanyID>{buyer_vat}</cbc:CompanyID><cac:TaxScheme><cbc:ID>VAT</cbc:ID>"
+        "</cac:TaxScheme></cac:PartyTaxScheme><cac:PartyLegalEntity><cbc:RegistrationName>{buyer}</cbc:RegistrationName>"
+        "</cac:PartyLegalEntity></cac:Party></cac:AccountingCustomerParty><cac:TaxTotal><cbc:TaxAmount>{vat}</cbc:TaxAmount>"
+        "<cac:TaxSubtotal><cbc:TaxableAmount>{base}</cbc:TaxableAmount><cbc:TaxAmount>{vat}</cbc:TaxAmount><cac:TaxCategory>"
+        "<cbc:ID>{category}</cbc:ID><cbc:Percent>{rate}</cbc:Percent></cac:TaxCategory></cac:TaxSubtotal></cac:TaxTotal>"
+        "<cac:LegalMonetaryTotal><cbc:LineExtensionAmount>{lines}</cbc:LineExtensionAmount>"
+        "<cbc:TaxExclusiveAmount>{net}</cbc:TaxExclusiveAmount><cbc:TaxInclusiveAmount>{total}</cbc:TaxInclusiveAmount>"
+        "<cbc:PrepaidAmount>{prepaid}</cbc:PrepaidAmount><cbc:PayableRoundingAmount>{rounding}</cbc:PayableRoundingAmount>"
+        "<cbc:PayableAmount>{due}</cbc:PayableAmount></cac:LegalMonetaryTotal><cac:InvoiceLine>"
+        '<cbc:InvoicedQuantity unitCode="C62">2</cbc:InvoicedQuantity><cbc:LineExtensionAmount>{line}</cbc:LineExtensionAmount>'
+        "<cac:Item><cbc:Name>Hosting</cbc:Name><cac:ClassifiedTaxCategory><cbc:ID>{category}</cbc:ID>"
+        "<cbc:Percent>{rate}</cbc:Percent></cac:ClassifiedTaxCategory></cac:Item><cac:Price><cbc:PriceAmount>50.00"
+        "</cbc:PriceAmount></cac:Price></cac:InvoiceLine></Invoice>"
+    ).format(**says, **NAMES).encode()  # fmt: skip
+
+
+def pdf_with(xml: bytes, name: str = "factur-x.xml", *, password: str = "") -> bytes:
+    """A PDF of one empty page with a file attached."""
+    pdf, out = pikepdf.new(), io.BytesIO()
+    pdf.add_blank_page()
+    pdf.attachments[name] = pikepdf.AttachedFileSpec(pdf, xml, mime_type="text/xml")
+    pdf.save(out, encryption=pikepdf.Encryption(owner=password, user=password) if password else False)
+    return out.getvalue()
+
+
+def test_an_imported_invoice_is_there_to_be_paid(people: World) -> None:
+    invoice = take(ubl(), people, any_seller=False).invoice
+    assert (invoice.amount_due_minor, invoice.payment_state, invoice.due_on) == (12100, "not_paid", date(2026, 10, 31))
+    assert (invoice.number, invoice.chain_position, invoice.is_overdue(date(2026, 11, 9))) == ("OLD-77", None, True)
+    customer = invoice.customer
+    assert (customer.legal_name, customer.vat_id, customer.to_review) == ("Gentse Brouwers NV", "BE0428759497", True)
+    assert not books.verify()
+
+
+@pytest.mark.parametrize(
+    ("changes", "due", "state"),
+    [
+        ({"prepaid": "21.00", "due": "100.00"}, 10000, "partially_paid"),
+        ({"prepaid": "121.00", "due": "0.00"}, 0, "paid"),
+        ({"rounding": "-0.05", "due": "120.95"}, 12095, "not_paid"),
+        ({"rounding": "0.04", "due": "121.04"}, 12104, "not_paid"),
+    ],
+)
+def test_what_was_paid_elsewhere_and_rounded_is_respected(
+    people: World, changes: dict[str, str], due: int, state: str
+) -> None:
+    invoice = take(ubl(**changes), people).invoice
+    assert (invoice.amount_due_minor, invoice.payment_state) == (due, state)
+    assert not books.verify()
+
+
+def test_the_customer_is_found_by_vat_id_then_address_then_name_and_postcode(people: World) -> None:
+    fontaine = people.fontaine
+    assert (
+        take(ubl(id="A1", buyer_vat=f" {fontaine.vat_id[:2]} {fontaine.vat_id[2:]}"), people).invoice.customer
+        == fontaine
+    )
+    first = take(ubl(id="A2"), people).invoice.customer
+    assert take(ubl(id="A3", buyer_vat=""), people).invoice.customer == first
+    assert take(ubl(id="A4", buyer="GENTSE BROUWERS nv", buyer_vat=""), people).invoice.customer == first
+    assert take(ubl(id="A5", buyer="Other", buyer_vat=""), people).invoice.customer != first
+    assert Customer.objects.filter(to_review=True).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"lines": "100.01"}, "BR-CO-10"), ({"net": "101.00"}, "BR-CO-13"), ({"total": "121.01"}, "BR-CO-15"),
+        ({"due": "120.00"}, "BR-CO-16"), ({"vat": "22.00", "total": "122.00", "due": "122.00"}, "BR-CO-17"),
+        ({"base": "99.00"}, "BR-S-08"), ({"line": "100.001"}, "BR-DEC"), ({"type": "220"}, "not an invoice"),
+        ({"currency": "EUX"}, "BR-05"), ({"category": "Q"}, "VAT category"), ({"total": "many"}, "not a number"),
+        ({"line": "1e2"}, "not a number"), ({"id": ""}, "BR-02"), ({"buyer": " "}, "BR-07"),
+        ({"category": "E"}, "BR-E-09"), ({"currency": "JPY", "net": "100.50"}, "BR-DEC"),
+    ],
+)  # fmt: skip
+def test_what_does_not_add_up_is_refused_with_the_rule(people: World, changes: dict[str, str], rule: str) -> None:
+    with pytest.raises(Invalid, match=rule):
+        take(ubl(**changes), people)
+    assert not Invoice.objects.exists()
+
+
+def test_vat_may_be_off_by_less_than_one_unit(people: World) -> None:
+    invoice = take(ubl(vat="21.99", total="121.99", due="121.99"), people).invoice
+    assert invoice.vat_minor == 2199
+    assert not books.verify()
+
+
+def test_another_seller_is_refused_unless_asked_for(people: World) -> None:
+    with pytest.raises(Invalid, match="its seller is"):
+        take(ubl(seller_vat="BE0428759497"), people, any_seller=False)
+    assert take(ubl(seller_vat="BE0428759497"), people).status == "imported"
+
+
+def test_a_number_is_taken_in_once(people: World) -> None:
+    take(ubl(), people)
+    assert take(ubl(), people).status == "known"
+    assert take(pdf_with(ubl()), people).status == "known"
+    with pytest.raises(Conflict, match="other content"):
+        take(ubl(note="Another one"), people)
+    assert Invoice.objects.count() == 1
+
+
+def test_a_number_of_our_own_form_never_stands_in_our_series_way(world: World) -> None:
+    ours = world.invoice("Boutique theme")
+    with pytest.raises(Conflict, match="issued by this portal"):
+        take(ubl(id=str(ours.number)), world)
+    foreign = take(ubl(id="INV-2026-99999"), world).invoice
+    assert foreign.number != "INV-2026-99999"
+    assert foreign.shown_number == "INV-2026-99999"
+    assert str(take(ubl(id="../pay/"), world).invoice.number).startswith("pay-")
+    assert not books.verify()
+
+
+@pytest.mark.parametrize("name", ["factur-x.xml", "ZUGFeRD-invoice.xml", "zugferd-invoice.xml", "xrechnung.xml"])
+def test_the_pdf_with_the_invoice_inside_is_what_is_kept(people: World, name: str) -> None:
+    content = pdf_with(ubl(), name)
+    invoice = take(content, people, "old.pdf").invoice
+    assert invoice.pdf is not None
+    assert invoice.pdf.read() == content
+    assert invoice.imported.xml.read() == ubl()
+
+
+def bomb() -> bytes:
+    """A PDF whose attachment unfolds to 400 MB."""
+    pdf, out = pikepdf.new(), io.BytesIO()
+    pdf.add_blank_page()
+    pdf.attachments["factur-x.xml"] = pikepdf.AttachedFileSpec(pdf, b"x", mime_type="text/xml")
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(b" " * 1_000_000) for _part in range(400)) + packer.flush()
+    stream = pdf.attachments["factur-x.xml"].get_file().obj
+    stream.write(packed, filter=pikepdf.Name.FlateDecode)
+    pdf.save(out, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none)
+    return out.getvalue()
+
+
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "empty"),
+    "no xml": (lambda: b"hello", "cannot be read"),
+    "another xml": (lambda: b"<html/>", "not an invoice"),
+    "entity": (
+        lambda: ubl(head='<!DOCTYPE i [<!ENTITY x SYSTEM "file:///etc/passwd">]>', note="&x;"),
+        "document type",
+    ),
+    "laughs": (
+        lambda: ubl(
+            head='<!DOCTYPE i [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]>', note="&c;"
+        ),
+        "document type",
+    ),
+    "utf-16 entity": (
+        lambda: (
+            ubl(head='<!DOCTYPE i [<!ENTITY x SYSTEM "file:///etc/passwd">]>', note="&x;").decode().encode("utf-16")
+        ),
+        "document type",
+    ),
+    "deep": (lambda: b"<a>" * 100_000, "cannot be read"),
+    "pdf without": (lambda: pdf_with(b"<x/>", "letter.xml"), "no e-invoice"),
+    "encrypted": (lambda: pdf_with(ubl(), password="s3cret"), "encrypted"),
+    "broken": (lambda: pdf_with(ubl())[:300], "broken"),
+    "bomb": (bomb, "20 MB"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_or_broken_file_is_refused_in_words(people: World, kind: str) -> None:
+    make, words = HOSTILE[kind]
+    with pytest.raises(Refusal, match=words):
+        take(make(), people)
+    assert not Invoice.objects.exists()
+    assert take(pdf_with(ubl()), people).status == "imported"  # and the next file is read as ever
+
+
+def test_a_changed_original_is_found_by_the_books(people: World) -> None:
+    invoice = take(ubl(), people).invoice
+    InvoiceLine.objects.filter(invoice=invoice).update(net_minor=9999)
+    assert {violation.invariant for violation in books.verify()} >= {
+        "BR-CO-10: sum of line nets",
+        "lines equal what was issued",
+    }
+
+
+def test_an_imported_credit_note_settles_its_invoice(people: World) -> None:
+    invoice = take(ubl(id="B1"), people).invoice
+    inner = "<cac:InvoiceDocumentReference><cbc:ID>B1</cbc:ID></cac:InvoiceDocumentReference>"
+    refers = f"<cac:BillingReference>{inner}</cac:BillingReference>"
+    note = take(ubl(id="B2", type="381", billing=refers), people).invoice
+    invoice.refresh_from_db()
+    assert (note.refers_to, invoice.amount_due_minor, invoice.payment_state) == (invoice, 0, "credited")
+    assert not books.verify()
+
+
+def test_an_invoice_below_zero_is_to_the_customers_credit(people: World) -> None:
+    paper = take(ubl(id="C1"), people).invoice
+    below = {
+        name: f"-{amount}"
+        for name, amount in {
+            "net": "40.00",
+            "lines": "40.00",
+            "line": "40.00",
+            "base": "40.00",
+            "vat": "8.40",
+            "total": "48.40",
+            "due": "48.40",
+        }.items()
+    }
+    back = take(ubl(id="C2", **below), people).invoice
+    assert (back.total_minor, back.amount_due_minor) == (-4840, 0)
+    used = use_credit(invoice=paper, sources=[back], by=people.omar, now=people.now)
+    paper.refresh_from_db()
+    assert (used, paper.amount_due_minor) == (4840, 7260)
+    assert not books.verify()
