@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from portico.accounts.models import Seller
-from portico.billing.actions import dunning, hooks, notices, pay, remind, renew, schedule
+from portico.billing.actions import autopay, dunning, hooks, methods, notices, pay, remind, renew, schedule
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
 
 BATCH = 50
 ABANDONED_AFTER = timedelta(hours=24)
+UNCONFIRMED_AFTER = timedelta(days=8)
 
 
 @sweep(every=1)
@@ -50,8 +51,40 @@ def undecided_payments(now: datetime) -> int:
 def _abandoned(payment: Payment, now: datetime) -> bool:
     if payment.processing_at is not None:
         return False
+    if payment.action_at is not None:  # auto-pay's own plan ends it sooner
+        return payment.action_at <= now - UNCONFIRMED_AFTER
     cancelled = payment.targets.filter(request__state=PaymentRequest.State.CANCELLED)
     return payment.created_at <= now - ABANDONED_AFTER or cancelled.exists()
+
+
+@sweep(every=5)
+def savings(now: datetime) -> int:
+    """Ways to pay that were to be saved and nobody told us about."""
+    return methods.look_up_savings(now)
+
+
+@sweep(every=30)
+def methods_to_forget(now: datetime) -> int:
+    """Removed ways to pay that a provider has still to forget."""
+    return methods.detach_due(now)
+
+
+@sweep(every=10)
+def invoices_to_collect(now: datetime) -> int:
+    """Invoices that auto-pay is to collect."""
+    return sum(autopay.find_due(seller, now=now) for seller in Seller.objects.all())
+
+
+@sweep(every=10)
+def collections(now: datetime) -> int:
+    """What auto-pay charges now."""
+    return autopay.collect_due(now)
+
+
+@sweep(every=300)
+def expiring_cards(now: datetime) -> int:
+    """Cards that auto-pay charges and that expire soon."""
+    return autopay.remind_expiring_cards(now)
 
 
 @sweep(every=5)

@@ -190,6 +190,26 @@ SENTENCES: dict[str, Sentence] = {
         "clock",
         lazy("The outcome of a payment of %(amount)s is not known yet. It is being looked up."),
     ),
+    "payment.action": Sentence(
+        lazy("The bank asks %(who)s to confirm a payment of %(amount)s. Nothing was charged yet."),
+        "shield-check",
+        lazy("The bank asks for a confirmation of a payment of %(amount)s. Nothing was charged yet."),
+    ),
+    "payment.reversed": Sentence(
+        lazy("%(amount)s of a payment by %(who)s were taken back by the bank. What they had paid is due again."),
+        "undo-2",
+        lazy("%(amount)s of a payment were taken back by the bank. What they had paid is due again."),
+    ),
+    "payment.reinstated": Sentence(
+        lazy("%(amount)s of a payment by %(who)s came back: the bank decided for the seller."),
+        "circle-check",
+        lazy("%(amount)s of a payment came back: the bank decided for the seller."),
+    ),
+    "payment.dispute_lost": Sentence(
+        lazy("The bank keeps %(amount)s of a payment by %(who)s."),
+        "circle-x",
+        lazy("The bank keeps %(amount)s of a payment."),
+    ),
     "payment.allocated": Sentence(
         lazy("%(who)s assigned %(amount)s of a payment."), "circle-check", lazy("%(amount)s of a payment was assigned.")
     ),
@@ -225,6 +245,12 @@ SENTENCES: dict[str, Sentence] = {
         lazy("%(who)s renewed the subscription with invoice %(number)s."),
         "calendar-range",
         lazy("The subscription renewed itself with invoice %(number)s."),
+    ),
+    "subscription.auto_pay_on": Sentence(
+        lazy("%(who)s switched auto-pay on."), "credit-card", lazy("Auto-pay was switched on.")
+    ),
+    "subscription.auto_pay_off": Sentence(
+        lazy("%(who)s switched auto-pay off."), "credit-card", lazy("Auto-pay was switched off.")
     ),
     "subscription.tried_again": Sentence(
         lazy("%(who)s lets the renewal be tried again."), "calendar-range", lazy("The renewal is tried again.")

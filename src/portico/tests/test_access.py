@@ -18,7 +18,18 @@ from portico.accounts.models import Customer, Membership, User
 from portico.billing.actions import hooks
 from portico.billing.actions.dunning import pause_dunning
 from portico.billing.actions.pay import start_payment
-from portico.billing.models import Invoice, NumberSeries, Order, Payment, Product, Quotation, QuotationTemplate, VatRate
+from portico.billing.models import (
+    Enrolment,
+    Invoice,
+    NumberSeries,
+    Order,
+    Payment,
+    Product,
+    Quotation,
+    QuotationTemplate,
+    VatRate,
+)
+from portico.billing.tests.attempts import saved_by
 from portico.cast import World
 from portico.conversation.models import Attachment, Thread
 from portico.kit import files
@@ -148,6 +159,10 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("invoices", "number"): papers.exclude(kind="credit_note").latest("id").number,
         ("credit_notes", "number"): papers.filter(kind="credit_note").latest("id").number,
         ("payments.qr", "key"): transfer.pk,
+        ("payment_methods", "key"): saved_by(payer, now=world.now).pk,
+        ("payment_methods.saving", "key"): Enrolment.objects.create(
+            customer=world.fontaine, provider="sandbox", key="save-1", consent="Yes", created_at=world.now
+        ).pk,
         ("subscriptions", "database"): "atelier-fontaine",
         ("attachments", "number"): Attachment.objects.get(message=message).pk,
         ("customers", "number"): world.fontaine.pk,

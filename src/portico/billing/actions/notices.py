@@ -12,9 +12,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from portico.billing import providers
-from portico.billing.actions import pay
-from portico.billing.models import Payment, ProviderEvent
-from portico.billing.providers.base import Notice, Provider, Report
+from portico.billing.actions import kept, methods, pay, reverse
+from portico.billing.models import Enrolment, Payment, ProviderEvent
+from portico.billing.providers.base import (
+    MethodReport,
+    Notice,
+    Provider,
+    Report,
+    ReversalReport,
+    SavingReport,
+)
 from portico.kit.db import claim
 
 WAITS = (5, 15, 60, 300, 1800, 7200, 21600)
@@ -71,13 +78,45 @@ def _apply(event: ProviderEvent, *, now: datetime) -> str:
     provider = providers.find(event.provider)
     if provider is None:
         return "there is no such provider any more"
-    report = provider.translate(event.kind, event.payload)
-    if not isinstance(report, Report):
-        return ""
+    told = provider.translate(event.kind, event.payload)
+    if isinstance(told, Report):
+        return _about_payment(provider, told, now=now)
+    if isinstance(told, SavingReport):
+        return _about_saving(provider, told, now=now)
+    if isinstance(told, MethodReport):
+        kept.apply_method_report(provider.name, told, now=now)
+    elif isinstance(told, ReversalReport):
+        return _about_reversal(provider, told, now=now)
+    return ""
+
+
+def _about_payment(provider: Provider, report: Report, *, now: datetime) -> str:
     payment = payment_of(provider, report)
     if payment is None:
         return "no payment has this reference yet"
     pay.apply_report(payment=payment, report=report, account=provider.account, now=now)
+    return ""
+
+
+def _about_saving(provider: Provider, report: SavingReport, *, now: datetime) -> str:
+    rows = Enrolment.objects.filter(provider=provider.name).select_related("customer__seller", "created_by")
+    try:
+        found = rows.filter(pk=UUID(report.saving_id)).first()
+    except ValueError:
+        found = None
+    if found is None or found.provider_reference not in {"", report.provider_reference}:
+        return "nothing is being saved under this reference"
+    methods.apply_saving(enrolment=found, report=report, now=now)
+    return ""
+
+
+def _about_reversal(provider: Provider, report: ReversalReport, *, now: datetime) -> str:
+    """A reversal may overtake the payment: it waits until that has arrived."""
+    rows = Payment.objects.filter(provider=provider.name, state__in=Payment.ARRIVED).select_related("customer__seller")
+    payment = rows.filter(charge_reference=report.charge_reference).first() if report.charge_reference else None
+    if payment is None:
+        return "no payment that arrived has this reference yet"
+    reverse.apply_reversal(payment=payment, report=report, now=now)
     return ""
 
 

@@ -41,7 +41,16 @@ from portico.billing.actions.receive import (
     review_payment,
     settle_payment,
 )
-from portico.billing.models import Invoice, Order, Payment, PaymentLookup, PaymentRequest, PaymentTarget
+from portico.billing.models import (
+    Collection,
+    Invoice,
+    Order,
+    Payment,
+    PaymentLookup,
+    PaymentRequest,
+    PaymentTarget,
+    SavedMethod,
+)
 from portico.billing.providers.base import (
     Attempt,
     Declined,
@@ -181,12 +190,15 @@ def start_payment(
     invoices: Sequence[Invoice] = (),
     amount_minor: int | None = None,
     seen_due_minor: int | None = None,
+    save_consent: str = "",
     now: datetime,
 ) -> Payment:
     """Begin to pay what an order asks, or invoices of one currency. Opens and commits transactions of its own.
 
     What is due is read from the database alone. `seen_due_minor` is the sum that the page showed: another sum is refused.
-    `amount_minor` pays a part of the invoices, the earliest due first. The payer comes back to the payment's own page.
+    `amount_minor` pays a part of the invoices, the earliest due first. `save_consent` is the wording under which the payer
+    agreed to have the way to pay saved; it is kept with what is saved, where the provider can save. The payer comes back to
+    the payment's own page.
     An undecided attempt for the same papers is ended at its provider first; a transfer that was announced for exactly
     the same is given back as it is.
 
@@ -197,22 +209,25 @@ def start_payment(
     """
     if not by.may_pay:
         raise Forbidden(_("Paying needs the billing role. Ask an owner of your company's account."))
-    chosen = _what_is_due(by.customer, order, invoices)
+    chosen = what_is_due(by.customer, order, invoices)
     total = sum(due.amount_minor for due in chosen)
     if seen_due_minor is not None and seen_due_minor != total:
-        raise Conflict(_changed_to(total, chosen[0].currency, by))
+        raise Conflict(changed_to(total, chosen[0].currency, by.user.language))
     way = _way(by.customer.seller, provider, chosen[0].currency)
-    parts = _part(chosen, amount_minor)
+    parts = part_of(chosen, amount_minor)
     same = _announced_already(way, parts)
     if same is not None:
         return same
-    for earlier in _undecided(parts):
-        _end_earlier(earlier, now=now)
-    payment = _write_down(by, way, order, invoices, chosen, amount_minor, now=now)
+    for earlier in undecided_for(parts):
+        end_earlier(earlier, now=now)
+    asked = Asked(
+        by.customer, by.user, way, order, invoices, amount_minor, save_consent=save_consent if way.saves else ""
+    )
+    payment = write_down(asked, chosen, now=now)
     return _ask_to_begin(payment, way, chosen, by=by, now=now)
 
 
-def _what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Invoice]) -> list[Due]:
+def what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Invoice]) -> list[Due]:
     """What is to be paid, as the database says now; Missing for another customer's order."""
     if order is None:
         return due_of_invoices(customer, invoices)
@@ -221,7 +236,7 @@ def _what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Inv
     return due_of_order(order)
 
 
-def _part(chosen: Sequence[Due], amount_minor: int | None) -> list[Due]:
+def part_of(chosen: Sequence[Due], amount_minor: int | None) -> list[Due]:
     """The amounts to be paid: all that is due, or a part of invoices, of which those due first are paid first."""
     if amount_minor is None:
         return list(chosen)
@@ -244,7 +259,7 @@ def _way(seller: Seller, name: str, currency: str) -> Provider:
     raise Invalid(_("This way to pay is not offered for this amount. Choose another one. Nothing was charged."))
 
 
-def _undecided(chosen: Sequence[Due]) -> list[Payment]:
+def undecided_for(chosen: Sequence[Due]) -> list[Payment]:
     """The attempts that hold any of these papers."""
     invoices = [due.paper.pk for due in chosen if isinstance(due.paper, Invoice)]
     requests = [due.paper.pk for due in chosen if isinstance(due.paper, PaymentRequest)]
@@ -260,7 +275,7 @@ def _announced_already(way: Provider, chosen: Sequence[Due]) -> Payment | None:
     if not way.by_transfer:
         return None
     wanted = sorted((*due.key, due.amount_minor) for due in chosen)
-    for payment in _undecided(chosen):
+    for payment in undecided_for(chosen):
         targets = payment.targets.select_related("invoice", "request")
         held = sorted((*_key_of(target), target.amount_minor) for target in targets)
         if payment.provider == way.name and payment.reference and held == wanted:
@@ -272,7 +287,7 @@ def _key_of(target: PaymentTarget) -> tuple[str, int]:
     return ("Invoice", target.invoice_id) if target.invoice_id else ("PaymentRequest", target.request_id or 0)
 
 
-def _end_earlier(earlier: Payment, *, now: datetime) -> None:
+def end_earlier(earlier: Payment, *, now: datetime) -> None:
     """End an undecided attempt at its provider, so that it can never be paid beside a new one; Conflict if that fails."""
     if not earlier.provider_reference and not earlier.reference and now - earlier.created_at < BEING_STARTED:
         raise Conflict(
@@ -290,39 +305,53 @@ def _end_earlier(earlier: Payment, *, now: datetime) -> None:
         )
     if report.said == Said.NOTHING:
         cancel_payment(payment=earlier, now=now)
-    earlier = _apply(earlier, report, now=now)
+    earlier = apply_to(earlier, report, now=now)
     if earlier.state == Payment.State.SUCCEEDED:
         raise Conflict(_("Your earlier payment has arrived. Nothing was charged a second time."))
     if earlier.state in Payment.UNDECIDED:
         raise Conflict(_("A payment for this is already on its way. Nothing was charged a second time."))
 
 
-def _write_down(
-    by: Membership,
-    way: Provider,
-    order: Order | None,
-    invoices: Sequence[Invoice],
-    chosen: Sequence[Due],
-    amount_minor: int | None,
-    *,
-    now: datetime,
-) -> Payment:
+@dataclass(frozen=True)
+class Asked:
+    """What an attempt is begun with: whose it is and who asked (nobody: auto-pay), the way, and what is to be paid."""
+
+    customer: Customer
+    user: User | None
+    way: Provider
+    order: Order | None = None
+    invoices: Sequence[Invoice] = ()
+    amount_minor: int | None = None
+    save_consent: str = ""
+    method: SavedMethod | None = None
+    collection: Collection | None = None
+
+    @property
+    def language(self) -> str:
+        """The language of whoever asked."""
+        return (self.user.language if self.user else self.customer.language) or "en"
+
+
+def write_down(asked: Asked, chosen: Sequence[Due], *, now: datetime) -> Payment:
     """Commit the attempt with its key and targets, if what is due is still the same; of two at once one gets Conflict."""
     try:
         with transaction.atomic(durable=True):
             _lock(chosen)
-            due = _what_is_due(by.customer, order, invoices)
+            due = what_is_due(asked.customer, asked.order, asked.invoices)
             if [(one.key, one.amount_minor) for one in due] != [(one.key, one.amount_minor) for one in chosen]:
-                raise Conflict(_changed_to(sum(one.amount_minor for one in due), due[0].currency, by))
-            parts = _part(due, amount_minor)
+                raise Conflict(changed_to(sum(one.amount_minor for one in due), due[0].currency, asked.language))
+            parts = part_of(due, asked.amount_minor)
             payment = Payment(
-                customer=by.customer,
-                provider=way.name,
+                customer=asked.customer,
+                provider=asked.way.name,
                 amount_minor=sum(one.amount_minor for one in parts),
                 currency=parts[0].currency,
                 created_at=now,
-                created_by=by.user,
-                next_lookup_at=None if way.by_transfer else now + FIRST_LOOKUP,
+                created_by=asked.user,
+                save_consent=asked.save_consent,
+                method=asked.method,
+                collection=asked.collection,
+                next_lookup_at=None if asked.way.by_transfer else now + FIRST_LOOKUP,
             )
             payment.idempotency_key = f"portico-{payment.pk}"
             payment.save(force_insert=True)
@@ -331,8 +360,8 @@ def _write_down(
                 "payment.started",
                 payment,
                 now=now,
-                by=by.user,
-                customer=by.customer,
+                by=asked.user,
+                customer=asked.customer,
                 amount_minor=payment.amount_minor,
                 currency=payment.currency,
                 provider=payment.provider,
@@ -371,6 +400,8 @@ def _ask_to_begin(payment: Payment, way: Provider, chosen: Sequence[Due], *, by:
         return_url=f"{settings.PORTICO_BASE_URL}/my/payments/{payment.pk}/",
         language=by.user.language,
         payee=payee_of(by.customer.seller),
+        save=bool(payment.save_consent),
+        provider_customer=known_as(by.customer, way.name) if payment.save_consent else "",
     )
     try:
         started = way.start(purchase)
@@ -385,7 +416,7 @@ def _ask_to_begin(payment: Payment, way: Provider, chosen: Sequence[Due], *, by:
         logger.exception("a provider failed at a start: its outcome is unknown")
     else:
         return _keep_answer(payment, way, started, now=now)
-    _not_known(payment, now=now)
+    not_known(payment, now=now)
     raise Unavailable(
         _(
             "The payment provider gave no answer, so we cannot say yet whether the payment has begun. We are asking it "
@@ -406,14 +437,21 @@ def _keep_answer(payment: Payment, way: Provider, started: Started, *, now: date
         return payment
     report = _ask(payment, "expire", reference=started.provider_reference, now=now)
     if report is not None:
-        _apply(payment, report, now=now)
+        apply_to(payment, report, now=now)
     raise Conflict(_("This payment was given up meanwhile, perhaps in another tab. Nothing was charged. Try again."))
 
 
-def _changed_to(total_minor: int, currency: str, by: Membership) -> str:
+def changed_to(total_minor: int, currency: str, language: str) -> str:
+    """The words for a sum that changed since it was shown."""
     return _("The amount due is now %(total)s. Nothing was charged. Look at it again, then pay.") % {
-        "total": formats.money(total_minor, currency, by.user.language or "en")
+        "total": formats.money(total_minor, currency, language or "en")
     }
+
+
+def known_as(customer: Customer, provider: str) -> str:
+    """The provider's name for this customer, from what it keeps of it; empty when it keeps nothing."""
+    rows = SavedMethod.objects.filter(customer=customer, provider=provider).order_by("-created_at")
+    return rows.values_list("provider_customer", flat=True).first() or ""
 
 
 # Giving up and looking up -----------------------------------------------------------------------------------------------
@@ -429,7 +467,7 @@ def give_up_payment(*, payment: Payment, by: Membership, now: datetime) -> Payme
     if not by.may_pay:
         raise Forbidden(_("Paying needs the billing role. Ask an owner of your company's account."))
     if payment.state in Payment.UNDECIDED:
-        _end_earlier(payment, now=now)
+        end_earlier(payment, now=now)
         payment.refresh_from_db()
     return payment
 
@@ -441,7 +479,7 @@ def expire_payment(*, payment: Payment, now: datetime) -> Payment:
     if report is None:
         _later(payment, now=now)
         return payment
-    payment = _apply(payment, report, now=now)
+    payment = apply_to(payment, report, now=now)
     if payment.state in Payment.UNDECIDED:
         _later(payment, now=now)
     return payment
@@ -476,7 +514,7 @@ def lookup_payment(*, payment: Payment, now: datetime, by: User | None = None) -
     report = _ask(payment, "fetch", now=now)
     _note(payment, report, by=by, now=now)
     if report is not None:
-        payment = _apply(payment, report, now=now)
+        payment = apply_to(payment, report, now=now)
     if payment.state in Payment.UNDECIDED:
         _later(payment, now=now)
     return payment
@@ -499,11 +537,7 @@ def _later(payment: Payment, *, now: datetime) -> None:
 def _ask(payment: Payment, hook: str, *, now: datetime, reference: str = "") -> Report | None:
     """Call `fetch` or `expire`; None, and the attempt unknown, when there was no answer."""
     provider = providers.find(payment.provider)
-    attempt = Attempt(
-        key=payment.idempotency_key,
-        payment_id=str(payment.pk),
-        provider_reference=reference or payment.provider_reference,
-    )
+    attempt = attempt_of(payment, reference)
     try:
         if provider is None:
             raise LookupError(payment.provider)
@@ -512,11 +546,22 @@ def _ask(payment: Payment, hook: str, *, now: datetime, reference: str = "") -> 
         logger.warning("a provider gave no answer to a look-up")
     except Exception:
         logger.exception("a provider failed at a look-up: the outcome is unknown")
-    _not_known(payment, now=now)
+    not_known(payment, now=now)
     return None
 
 
-def _not_known(payment: Payment, *, now: datetime) -> None:
+def attempt_of(payment: Payment, reference: str = "") -> Attempt:
+    """What names this attempt at its provider; `reference` where it is not written down yet."""
+    return Attempt(
+        key=payment.idempotency_key,
+        payment_id=str(payment.pk),
+        provider_reference=reference or payment.provider_reference,
+        charge_reference=payment.charge_reference,
+        started_at=payment.created_at,
+    )
+
+
+def not_known(payment: Payment, *, now: datetime) -> None:
     """pending → unknown, with its event."""
     with transaction.atomic():
         if payment.unknown(next_lookup_at=now + FIRST_LOOKUP):
@@ -531,7 +576,7 @@ def _not_known(payment: Payment, *, now: datetime) -> None:
             )
 
 
-def _apply(payment: Payment, report: Report, *, now: datetime) -> Payment:
+def apply_to(payment: Payment, report: Report, *, now: datetime) -> Payment:
     provider = providers.find(payment.provider)
     account = provider.account if provider else ""
     payment = apply_report(payment=payment, report=report, account=account, now=now)

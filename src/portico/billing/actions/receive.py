@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import Actor, ApiKey, Customer, Event, User, person
 from portico.billing import letters
-from portico.billing.actions import bill, settle
+from portico.billing.actions import bill, collect, settle
+from portico.billing.actions.kept import save_kept
 from portico.billing.actions.order import confirm_order
 from portico.billing.models import Allocation, Invoice, Order, Payment, PaymentRequest, PaymentTarget
-from portico.billing.providers.base import Report, Said
+from portico.billing.providers.base import Kept, Report, Said
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.money import exponent, within_limits
 from portico.kit.periods import today
@@ -41,6 +42,8 @@ def apply_report(*, payment: Payment, report: Report, account: str, now: datetim
         if report.said == Said.SUCCEEDED:
             return _keep_stray(payment, report, now=now)
         return payment
+    if report.charge_reference and not payment.charge_reference:
+        payment.money_known_as(report.charge_reference)
     if report.said == Said.SUCCEEDED:
         return settle_payment(
             payment=payment,
@@ -49,9 +52,15 @@ def apply_report(*, payment: Payment, report: Report, account: str, now: datetim
             now=now,
             provider_reference=report.provider_reference,
             mismatch=_mismatch(payment, report, account),
+            kept=report.kept,
         )
     if report.provider_reference and not payment.provider_reference:
         payment.known_as(report.provider_reference)
+    if report.said == Said.ASK:
+        payment.ask_soon(now=now)
+        return payment
+    if report.said == Said.ACTION:
+        return payment_waits_for_payer(payment=payment, now=now)
     if report.said == Said.PROCESSING:
         return payment_processing(payment=payment, now=now)
     if report.said == Said.FAILED:
@@ -82,17 +91,19 @@ def settle_payment(
     now: datetime,
     provider_reference: str = "",
     mismatch: str = "",
+    kept: Kept | None = None,
 ) -> Payment:
     """The money of an online attempt arrived: payment → papers → invoice issued → order confirmed, in one transaction.
 
     Nothing happens the second time. Another amount or currency than was asked, a `mismatch`, a success after the attempt
     was cancelled or failed, and whatever is left over because the papers were paid or cancelled meanwhile stay on the
-    payment as the customer's credit with `review` set. Raises Invalid for an amount that is no money.
+    payment as the customer's credit with `review` set. What the payer agreed to have `kept` is saved. Raises Invalid for an
+    amount that is no money.
     """
     _refuse_no_money(received_minor, currency)
     with transaction.atomic():
-        targets = _locked_targets(payment)
-        payment = _locked(payment)
+        targets = lock_targets(payment)
+        payment = locked(payment)
         late = payment.state in {Payment.State.CANCELLED, Payment.State.FAILED}
         changes = {"received_minor": received_minor, "received_currency": currency}
         if provider_reference and not payment.provider_reference:
@@ -100,6 +111,11 @@ def settle_payment(
         if not payment.end(Payment.State.SUCCEEDED, now=now, **changes):
             return payment
         _record_arrival(payment, by=None, now=now)
+        if kept is not None and payment.save_consent and not mismatch:
+            save_kept(
+                payment.customer, payment.provider, kept,
+                consent=payment.save_consent, by=payment.created_by, at=payment.created_at, now=now,
+            )  # fmt: skip
         why = mismatch
         if not why and (received_minor, currency) != (payment.amount_minor, payment.currency):
             why = "another amount or currency than was asked for"
@@ -120,6 +136,7 @@ def _use(payment: Payment, targets: Sequence[PaymentTarget], why: str, *, now: d
     if why:
         payment.ask_review(why)
     settle.derive_for_targets(payment, now=now)
+    collect.paid(payment, now=now)
 
 
 def _settle_target(payment: Payment, target: PaymentTarget, *, now: datetime) -> str:
@@ -216,13 +233,26 @@ def payment_processing(*, payment: Payment, now: datetime) -> Payment:
     return payment
 
 
+def payment_waits_for_payer(*, payment: Payment, now: datetime) -> Payment:
+    """The payer's bank asks the payer to confirm: nothing was charged yet, the payer is told. After the end: nothing."""
+    with transaction.atomic():
+        if payment.waits_for_payer(now=now):
+            _record("payment.action", payment, now=now)
+            if payment.collection_id is not None:  # else the payer sits in front of the screen
+                collect.needs_payer(payment, now=now)
+                letters.payment_action(payment, now=now)
+        payment.still_open()
+    return payment
+
+
 def fail_payment(*, payment: Payment, failure_code: str, now: datetime) -> Payment:
     """The provider declined: nothing was charged; what it was for can be paid again. After a success it says nothing."""
     with transaction.atomic():
         if payment.end(Payment.State.FAILED, now=now, failure_code=failure_code[:40]):
             _record("payment.failed", payment, now=now, code=failure_code[:40])
             settle.derive_for_targets(payment, now=now)
-            letters.payment_failed(payment, now=now)
+            if not collect.failed(payment, now=now):
+                letters.payment_failed(payment, now=now)
     return payment
 
 
@@ -231,6 +261,7 @@ def cancel_payment(*, payment: Payment, now: datetime, by: User | None = None) -
     with transaction.atomic():
         if payment.end(Payment.State.CANCELLED, now=now):
             _record("payment.cancelled", payment, by=by, now=now)
+            collect.cancelled(payment, now=now)
             settle.derive_for_targets(payment, now=now)
     return payment
 
@@ -283,7 +314,7 @@ def book_transfer(
     if payment is not None and (payment.provider != "bank_transfer" or payment.customer_id != customer.pk):
         raise Missing(_("This customer announced no such transfer. Nothing was booked."))
     with transaction.atomic():
-        targets = _locked_targets(payment) if payment else _chosen_targets(customer, invoices, order)
+        targets = lock_targets(payment) if payment else _chosen_targets(customer, invoices, order)
         known = currency or (payment.currency if payment else _currency_of(targets) or customer.currency)
         _refuse_no_money(amount_minor, known)
         arrival = Arrival(amount_minor, known, received_on, one_line(payer_name)[:140])
@@ -321,7 +352,7 @@ def _book(customer: Customer, payment: Payment | None, arrival: Arrival, *, by: 
         "payer_name": arrival.payer_name,
     }
     if payment is not None:
-        payment = _locked(payment)
+        payment = locked(payment)
         if payment.state in Payment.UNDECIDED and payment.end(Payment.State.SUCCEEDED, now=now, **received):
             return payment
     booked = Payment(
@@ -461,7 +492,7 @@ def allocate_own_credit(
     """The same for whoever has shown that it may: finance, or the customer's own people (`actions.spend`)."""
     with transaction.atomic():
         targets = _chosen_targets(payment.customer, [invoice] if invoice else [], order)
-        payment = _locked(payment)
+        payment = locked(payment)
         left = payment.unallocated_minor
         if amount_minor is not None and not 0 < amount_minor <= left:
             raise Invalid(_("Choose an amount above zero and no more than is left. Nothing was assigned."))
@@ -492,12 +523,12 @@ def review_payment(*, payment: Payment, by: User, now: datetime) -> None:
 # Locks and events -------------------------------------------------------------------------------------------------------
 
 
-def _locked(payment: Payment) -> Payment:
+def locked(payment: Payment) -> Payment:
     """The payment's row, locked; always after its orders and invoices."""
     return Payment.objects.select_for_update(of=("self",)).select_related("customer__seller").get(pk=payment.pk)
 
 
-def _locked_targets(payment: Payment) -> list[PaymentTarget]:
+def lock_targets(payment: Payment) -> list[PaymentTarget]:
     """What a payment is for, with orders and then invoices locked in the order of their keys."""
     targets = list(payment.targets.order_by("pk"))
     requests = {target.request_id for target in targets if target.request_id}

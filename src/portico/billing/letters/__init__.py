@@ -11,7 +11,15 @@ from portico.billing.letters.invoices import (
     invoice_solved,
     invoices_issued,
 )
-from portico.billing.letters.payments import payment_failed, payment_received, payment_request
+from portico.billing.letters.payments import (
+    autopay_failed,
+    card_expires,
+    payment_action,
+    payment_failed,
+    payment_received,
+    payment_request,
+    payment_reversed,
+)
 from portico.billing.letters.quotations import (
     changes_requested,
     new_version,
@@ -25,6 +33,8 @@ from portico.billing.letters.subscriptions import renewal_ahead
 from portico.billing.letters.webhooks import webhook_dead
 
 __all__ = [
+    "autopay_failed",
+    "card_expires",
     "changes_requested",
     "credit_notes_issued",
     "invoice_disputed",
@@ -32,9 +42,11 @@ __all__ = [
     "invoice_solved",
     "invoices_issued",
     "new_version",
+    "payment_action",
     "payment_failed",
     "payment_received",
     "payment_request",
+    "payment_reversed",
     "quotation_accepted",
     "quotation_approved",
     "quotation_expires",

@@ -113,6 +113,12 @@ class Collection(models.Model):
         self.refresh_from_db()
         return done
 
+    def not_confirmed(self) -> None:
+        """action → waiting: nobody confirmed in time. When the next charge is due stays as it was planned."""
+        rows = Collection.objects.filter(pk=self.pk, state=self.State.ACTION)
+        claim(rows, state=self.State.WAITING, tries=F("tries") + 1, why="authentication_required")
+        self.refresh_from_db()
+
     def end(self, state: str, *, why: str = "", now: datetime) -> bool:
         """waiting, action → paid, stopped; True when this call was the one."""
         done = claim(

@@ -31,6 +31,7 @@ class Dispute(models.Model):
         DETAILS = "details", lazy("Our name, address, VAT number or purchase order is wrong")
         PAID = "paid", lazy("We have paid it already")
         OTHER = "other", lazy("Something else")
+        BANK = "bank", lazy("The payer's bank took the payment back")
 
     class Outcome(models.TextChoices):
         STANDS = "stands"
@@ -61,7 +62,7 @@ class Dispute(models.Model):
     def __str__(self) -> str:
         return f"dispute of {self.invoice_id}"
 
-    def solve(self, *, outcome: str, answer: str, by: User, now: datetime) -> None:
+    def solve(self, *, outcome: str, answer: str, by: User | None, now: datetime) -> None:
         """open → solved."""
         self.outcome, self.answer, self.solved_by, self.solved_at = outcome, answer, by, now
         self.save(update_fields=["outcome", "answer", "solved_by", "solved_at"])

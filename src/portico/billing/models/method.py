@@ -34,7 +34,7 @@ class SavedMethod(models.Model):
     privacy = {
         Privacy.NONE: (
             "id customer provider kind is_default consent consent_at created_at removed_at detached_at next_detach_at "
-            "detach_attempts"
+            "detach_attempts expiry_told_on"
         ),
         Privacy.PAYMENT: "provider_customer provider_method brand last4 expires_on",
         Privacy.ACTOR: "consent_by removed_by",
@@ -49,6 +49,7 @@ class SavedMethod(models.Model):
     brand = models.CharField(max_length=30, blank=True)
     last4 = models.CharField(max_length=4, blank=True)
     expires_on = models.DateField(null=True, help_text="the last day a card is good")
+    expiry_told_on = models.DateField(null=True, help_text="when its owner was told that it expires")
     is_default = models.BooleanField(default=False)
     consent = models.CharField(max_length=500)
     consent_at = models.DateTimeField()
@@ -127,10 +128,16 @@ class SavedMethod(models.Model):
         )
         self.refresh_from_db()
 
+    def expiry_told(self, *, on: date) -> bool:
+        """Its owner is told that it expires; True once for each card."""
+        done = claim(SavedMethod.objects.filter(pk=self.pk, expiry_told_on=None, removed_at=None), expiry_told_on=on)
+        self.refresh_from_db()
+        return done
+
     def renewed(self, *, last4: str, brand: str, expires_on: date | None) -> None:
         """The bank replaced the card behind it."""
-        self.last4, self.brand, self.expires_on = last4, brand, expires_on
-        self.save(update_fields=["last4", "brand", "expires_on"])
+        self.last4, self.brand, self.expires_on, self.expiry_told_on = last4, brand, expires_on, None
+        self.save(update_fields=["last4", "brand", "expires_on", "expiry_told_on"])
 
 
 class Enrolment(models.Model):

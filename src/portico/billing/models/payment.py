@@ -279,7 +279,9 @@ class Reversal(models.Model):
     """The payer's bank asked money back: a dispute (chargeback) or a returned debit. `open → won | lost`."""
 
     privacy = {
-        Privacy.NONE: "id payment provider provider_reference amount_minor currency state reason opened_at closed_at"
+        Privacy.NONE: (
+            "id payment provider provider_reference amount_minor taken_minor currency state reason opened_at closed_at"
+        )
     }
 
     class State(models.TextChoices):
@@ -291,6 +293,7 @@ class Reversal(models.Model):
     provider = models.CharField(max_length=20)
     provider_reference = models.CharField(max_length=120)
     amount_minor = models.BigIntegerField()
+    taken_minor = models.BigIntegerField(default=0, help_text="what our books let go; 0: it did not fit the payment")
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=4, choices=State, default=State.OPEN)
     reason = models.CharField(max_length=60, blank=True, help_text="the provider's word for why")
@@ -309,6 +312,11 @@ class Reversal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.provider_reference}"
+
+    def taken(self, amount_minor: int) -> None:
+        """So much was let go in our books."""
+        self.taken_minor = amount_minor
+        self.save(update_fields=["taken_minor"])
 
     def close(self, state: str, *, now: datetime) -> bool:
         """open → won, lost; True when this call was the one."""

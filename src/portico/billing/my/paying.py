@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
@@ -13,8 +14,11 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.access import MemberRequest
 from portico.billing.actions import pay
-from portico.billing.models import Invoice, Order, Payment
-from portico.kit.errors import Conflict, Invalid, Unavailable
+from portico.billing.actions.charge import pay_with_saved, where_to_confirm
+from portico.billing.actions.methods import consent_to_save
+from portico.billing.models import Invoice, Order, Payment, SavedMethod
+from portico.billing.providers.base import Provider
+from portico.kit.errors import Conflict, Invalid, Missing, Unavailable
 from portico.kit.money import parse_amount
 from portico.kit.prepared import prepared
 from portico.kit.text import one_line
@@ -69,8 +73,13 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
             return HttpResponseRedirect(begun(request, bill, chosen))
         except Invalid as refusal:
             error, status = refusal.message, 400
+    saved = saved_methods(request, ways)
+    if saved and request.method != "POST":
+        chosen = f"saved-{saved[0].pk}"
     context: dict[str, Any] = {
         "bill": bill,
+        "saved": saved,
+        "consent": consent_to_save(request.member.customer) if any(way.saves for way in ways) else "",
         "ways": ways,
         "chosen": chosen,
         "error": error,
@@ -86,16 +95,23 @@ def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
         raise Invalid(_("The form was not complete. Nothing was charged. Look at the amount and try again."))
     if not provider:
         raise Invalid(_("Choose how you want to pay. Nothing was charged."))
+    now = timezone.now()
+    what: dict[str, Any] = {
+        "by": request.member,
+        "order": bill.order,
+        "invoices": bill.invoices,
+        "amount_minor": part_of(request, bill),
+        "seen_due_minor": int(seen),
+        "now": now,
+    }
     try:
-        payment = pay.start_payment(
-            by=request.member,
-            provider=provider,
-            order=bill.order,
-            invoices=bill.invoices,
-            amount_minor=part_of(request, bill),
-            seen_due_minor=int(seen),
-            now=timezone.now(),
-        )
+        if provider.startswith("saved-"):
+            payment = pay_with_saved(method=saved_method(request, provider), **what)
+            if payment.action_at is not None and payment.state in Payment.UNDECIDED:
+                return where_to_confirm(payment=payment, by=request.member, now=now)
+        else:
+            consent = consent_to_save(request.member.customer) if "save" in request.POST else ""
+            payment = pay.start_payment(provider=provider, save_consent=consent, **what)
     except Unavailable:  # the attempt is kept as unknown; its page says so, and tells when that changes
         unknown = Payment.objects.visible_to(request.member).filter(
             state=Payment.State.UNKNOWN, created_by=request.user
@@ -105,6 +121,23 @@ def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
             raise
         payment = latest
     return payment.checkout_url or reverse("my:payments.detail", args=[payment.pk])
+
+
+def saved_methods(request: MemberRequest, ways: Sequence[Provider]) -> list[SavedMethod]:
+    """What the customer has saved with any of these ways to pay, the default one first."""
+    keeping = [way.name for way in ways if way.saves]
+    return list(SavedMethod.objects.visible_to(request.member).filter(provider__in=keeping)) if keeping else []
+
+
+def saved_method(request: MemberRequest, chosen: str) -> SavedMethod:
+    """The saved method that the form names; Missing for a foreign one and for none alike."""
+    try:
+        found = SavedMethod.objects.visible_to(request.member).filter(pk=UUID(chosen.removeprefix("saved-"))).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise Missing(_("This saved way to pay is not there any more. Nothing was charged. Choose another one."))
+    return found
 
 
 def part_of(request: MemberRequest, bill: Bill) -> int | None:

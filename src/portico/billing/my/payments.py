@@ -4,15 +4,17 @@ import io
 from uuid import UUID
 
 import segno
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
 from portico.billing import providers
 from portico.billing.actions import pay
+from portico.billing.actions.charge import where_to_confirm
 from portico.billing.documents.receipt import receipt_sheet
 from portico.billing.documents.render import render_pdf
 from portico.billing.models import Allocation, Payment
@@ -41,7 +43,7 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
     targets = list(payment.targets.select_related("invoice", "request__order__version").order_by("pk"))
     used_minor = (
         sum(Allocation.objects.filter(payment=payment).values_list("amount_minor", flat=True))
-        if payment.state == Payment.State.SUCCEEDED
+        if payment.state in Payment.ARRIVED
         else 0
     )
     undecided = payment.state in Payment.UNDECIDED
@@ -63,12 +65,15 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
 def stage(payment: Payment, *, by_transfer: bool) -> str:
     """Where the attempt is, in words the page has texts for.
 
-    begun: the payer has not finished; transfer: we wait for the money; processing: confirmed, not arrived.
+    begun: the payer has not finished; action: the payer's bank waits; transfer: we wait for the money; processing:
+    confirmed, not arrived.
     """
     if payment.state != Payment.State.PENDING:
         return str(payment.state)
     if payment.processing_at is not None:
         return "processing"
+    if payment.action_at is not None:
+        return "action"
     return "transfer" if by_transfer else "begun"
 
 
@@ -85,6 +90,14 @@ def qr(request: MemberRequest, key: UUID) -> HttpResponse:
     return HttpResponse(
         picture.getvalue(), content_type="image/svg+xml", headers={"Cache-Control": "private, no-store"}
     )
+
+
+@member("billing")
+@require_POST
+def authenticate(request: MemberRequest, key: UUID) -> HttpResponse:
+    """Send the payer on to its bank, which wants a charge confirmed."""
+    page = where_to_confirm(payment=find(request, key), by=request.member, now=timezone.now())
+    return HttpResponseRedirect(page)
 
 
 # The receipt -----------------------------------------------------------------------------------------------------------
@@ -118,6 +131,7 @@ def pdf(request: MemberRequest, key: UUID) -> HttpResponse:
 
 urlpatterns = [
     path("payments/<uuid:key>/", detail, name="payments.detail"),
+    path("payments/<uuid:key>/authenticate/", authenticate, name="payments.authenticate"),
     path("payments/<uuid:key>/receipt/", receipt, name="payments.receipt"),
     path("payments/<uuid:key>/pdf/", pdf, name="payments.pdf"),
     path("payments/<uuid:key>/qr/", qr, name="payments.qr"),

@@ -9,12 +9,14 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
+from portico.billing.actions import autopay
 from portico.billing.actions.change import request_change
+from portico.billing.actions.collect import method_for
 from portico.billing.changing import offer, runs, seen_from, wanted_from
-from portico.billing.models import Change, Invoice, Order, Quotation, Subscription
+from portico.billing.models import Change, Collection, Invoice, Order, Quotation, Subscription
 from portico.billing.subscribed import COLUMNS, SHORT, STATUSES, complete, in_groups, papers_of, periods_of, with_items
 from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -93,6 +95,37 @@ def change(request: MemberRequest, database: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("my:quotations.detail", args=[quotation.number]))
 
 
+@member("billing")
+@require_http_methods(["GET", "HEAD", "POST"])
+def auto_pay(request: MemberRequest, database: str) -> HttpResponse:
+    """The customer's own switch: what is agreed to, what it charges, and what it did lately; POST switches it."""
+    subscription = find(request, database)
+    consent, error, status = autopay.consent_to_auto_pay(subscription), "", 200
+    if request.method == "POST":
+        now = timezone.now()
+        try:
+            if request.POST.get("switch") == "off":
+                autopay.switch_off(subscription=subscription, by=request.member, now=now)
+                messages.success(request, _("Auto-pay is off. Nothing is charged by itself any more."))
+            else:
+                agreed = consent if "consent" in request.POST else ""
+                autopay.switch_on(subscription=subscription, by=request.member, consent=agreed, now=now)
+                messages.success(request, _("Auto-pay is on."))
+            return HttpResponseRedirect(reverse("my:subscriptions.auto_pay", args=[database]))
+        except Invalid as refusal:
+            error, status = refusal.message, 400
+    latest = Collection.objects.filter(auto_pay__subscription=subscription).select_related("invoice")
+    context = {
+        "name": database,
+        "switch": autopay.auto_pay_of(subscription),
+        "method": method_for(request.member.customer),
+        "consent": consent,
+        "latest": latest.order_by("-created_at", "-id")[:SHORT],
+        "error": error,
+    }
+    return render(request, "billing/my/subscriptions/auto_pay.html", context, status=status)
+
+
 def find(request: MemberRequest, database: str) -> Subscription:
     """The subscription of this database with its customer; Missing."""
     rows = Subscription.objects.visible_to(request.member).select_related("database")
@@ -146,6 +179,7 @@ def changes_of(subscription: int) -> list[Change]:
 urlpatterns = [
     path("subscriptions/", index, name="subscriptions.index"),
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
+    path("subscriptions/<str:database>/auto-pay/", auto_pay, name="subscriptions.auto_pay"),
     path("subscriptions/<str:database>/change/", change, name="subscriptions.change"),
     path("subscriptions/<str:database>/preview/", preview, name="subscriptions.preview"),
 ]

@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from django.test import Client
 
 from portico.accounts.models import Membership
-from portico.billing.actions import pay
-from portico.billing.models import Invoice, Payment
+from portico.billing.actions import methods, pay
+from portico.billing.models import Invoice, Payment, SavedMethod
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout, Delivery
 from portico.cast import World
@@ -49,3 +49,12 @@ def tell(body: bytes, *, at: datetime, signature: str | None = None) -> HttpResp
 def path_of(payment: Payment) -> str:
     """The hosted page of an attempt."""
     return urlsplit(payment.checkout_url).path
+
+
+def saved_by(member: Membership, card: str = "good", *, now: datetime) -> SavedMethod:
+    """A way to pay that this member saved at the sandbox company (a name of gateway.CARDS)."""
+    enrolment = methods.begin_saving(by=member, provider="sandbox", consent="I agree.", now=now)
+    gateway.save(Checkout.objects.get(merchant_reference=str(enrolment.pk)), card, now=now)
+    method = methods.look_up_saving(enrolment=enrolment, now=now).method
+    assert method is not None
+    return method

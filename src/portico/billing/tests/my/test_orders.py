@@ -305,13 +305,13 @@ def paid_at_once(world: World, client_for: Browser, monkeypatch: pytest.MonkeyPa
     """Two tabs begin to pay; both have found no other attempt before either writes its own down."""
     clients, address = [client_for(world.julien), client_for(world.camille)], where(world, tail="pay/")
     forms = [form_of(client.get(address)) | {"provider": "sandbox"} for client in clients]
-    ready, write_down = Barrier(2, timeout=60), pay._write_down
+    ready, write_down = Barrier(2, timeout=60), pay.write_down
 
     def wait_and_write(*args: Any, **options: Any) -> Any:
         ready.wait()
         return write_down(*args, **options)
 
-    monkeypatch.setattr(pay, "_write_down", wait_and_write)
+    monkeypatch.setattr(pay, "write_down", wait_and_write)
     return at_once(*(lambda c=c, f=f: c.post(address, f) for c, f in zip(clients, forms, strict=True)))
 
 

@@ -1,0 +1,130 @@
+"""What becomes of an invoice that auto-pay collects, when a charge ends. Rows only; inside the caller's transaction."""
+
+from datetime import datetime, timedelta
+
+from portico.accounts.models import Customer
+from portico.billing import letters
+from portico.billing.models import Collection, Payment, SavedMethod
+
+WAITS = (timedelta(days=2), timedelta(days=5), timedelta(days=7), timedelta(days=7))
+"""How long after the first, second … failed charge the next one comes; after one more it is given up (DOMAIN 6)."""
+NO_METHOD = "no_method"
+SWITCHED_OFF = "switched_off"
+FATAL = frozenset(
+    {
+        # Stripe's decline codes after which the same card must not be tried again (docs.stripe.com/declines/codes)
+        "lost_card",
+        "stolen_card",
+        "pickup_card",
+        "restricted_card",
+        "fraudulent",
+        "merchant_blacklist",
+        "do_not_try_again",
+        "revocation_of_authorization",
+        "revocation_of_all_authorizations",
+        "stop_payment_order",
+        "invalid_account",
+        "new_account_information_available",
+        "security_violation",
+        "transaction_not_allowed",
+        "service_not_allowed",
+        "not_permitted",
+        "card_not_supported",
+        "currency_not_supported",
+        "expired_card",
+        "incorrect_number",
+        "invalid_number",
+        "invalid_expiry_month",
+        "invalid_expiry_year",
+        # bank debits
+        "account_closed",
+        "bank_account_unusable",
+        "debit_not_authorized",
+        "no_account",
+        "payment_method_gone",
+        "mandate_invalid",
+        "payment_method_bank_account_blocked",
+    }
+)
+"""Codes after which a method is not tried again: only another one helps."""
+
+
+def failed(payment: Payment, *, now: datetime) -> bool:
+    """A charge of auto-pay failed: the next one is planned, or it is given up; the payers are told. False for others."""
+    collection = _of(payment)
+    if collection is None:
+        return False
+    _failed(collection, payment.failure_code, now=now)
+    return True
+
+
+def _failed(collection: Collection, code: str, *, now: datetime) -> None:
+    fatal = code in FATAL or code == NO_METHOD
+    if fatal or collection.tries >= len(WAITS):
+        ended = collection.end(Collection.State.STOPPED, why=code or "declined", now=now)
+    else:
+        ended = collection.failed(code or "declined", next_at=now + WAITS[collection.tries])
+    if ended:
+        letters.autopay_failed(collection, now=now)
+
+
+def give_up(collection: Collection, *, now: datetime) -> None:
+    """The plan is used up: nothing is tried any more with this method, and the payers are told."""
+    if collection.end(Collection.State.STOPPED, why=collection.why or "declined", now=now):
+        letters.autopay_failed(collection, now=now)
+
+
+def no_method(collection: Collection, *, now: datetime) -> None:
+    """There is nothing to charge: it waits, stopped, for a method, and the payers are told."""
+    _failed(collection, NO_METHOD, now=now)
+
+
+def needs_payer(payment: Payment, *, now: datetime) -> None:
+    """The payer's bank waits for the payer, who is told; if nobody comes, the plan goes on."""
+    collection = _of(payment)
+    if collection is not None:
+        collection.needs_payer(next_at=now + WAITS[min(collection.tries, len(WAITS) - 1)])
+
+
+def cancelled(payment: Payment, *, now: datetime) -> None:
+    """A charge was ended before anything was charged: a confirmation that nobody gave counts as a failed one."""
+    collection = _of(payment)
+    if collection is None or collection.state not in Collection.LIVE:
+        return
+    if payment.action_at is not None:
+        collection.not_confirmed()
+    else:
+        collection.wait(until=now + timedelta(hours=1))
+
+
+def paid(payment: Payment, *, now: datetime) -> None:
+    """The papers of a payment may be settled now: what auto-pay collected of them is done with."""
+    rows = Collection.objects.filter(
+        invoice__payment_targets__payment=payment, invoice__amount_due_minor=0, state__in=Collection.LIVE
+    )
+    for collection in rows.distinct():
+        collection.end(Collection.State.PAID, now=now)
+
+
+def begin_again(customer: Customer, *, now: datetime) -> None:
+    """There is a new default method: what waits, or was stopped for want of a good one, is tried with it at once."""
+    rows = Collection.objects.filter(
+        invoice__customer=customer, invoice__amount_due_minor__gt=0, auto_pay__off_at=None
+    ).exclude(state=Collection.State.PAID)
+    for collection in rows:
+        collection.begin_again(now=now)
+
+
+def method_for(customer: Customer) -> SavedMethod | None:
+    """What auto-pay charges for this customer: its default method, as long as it is there."""
+    return (
+        SavedMethod.objects.kept().filter(customer=customer, is_default=True).select_related("customer__seller").first()
+    )
+
+
+def _of(payment: Payment) -> Collection | None:
+    if payment.collection_id is None:
+        return None
+    return Collection.objects.select_related("invoice__customer__seller", "auto_pay__subscription__database").get(
+        pk=payment.collection_id
+    )
