@@ -374,6 +374,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Payment providers ---------------------------------------------------------------------------------------------------
 
+# The official rules of e-invoices, asked in a child process of the worker; without, the XML schemas alone.
+PORTICO_EINVOICE_RULES = flag("PORTICO_EINVOICE_RULES", RUN != "test")
 PORTICO_PROVIDERS = words("PORTICO_PROVIDERS", "bank_transfer" if PRODUCTION else "sandbox,bank_transfer")
 # Each provider's notices are signed with PORTICO_WEBHOOK_SECRET_<PROVIDER>; bank_transfer has none.
 PORTICO_WEBHOOK_SECRETS = {

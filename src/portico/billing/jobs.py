@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from portico.accounts.models import Seller
-from portico.billing.actions import autopay, dunning, hooks, methods, notices, pay, remind, renew, schedule
+from portico.billing.actions import autopay, dunning, hooks, methods, notices, pay, remind, renew, schedule, verify
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -97,6 +97,12 @@ def scheduled_quotations(now: datetime) -> int:
 def renewals(now: datetime) -> int:
     """Subscriptions that renew by themselves and whose period is over."""
     return sum(renew.renew_due(seller, now=now) for seller in Seller.objects.all())
+
+
+@sweep(every=2)
+def einvoices(now: datetime) -> int:
+    """Issued papers whose e-invoice was not checked yet."""
+    return verify.verify_due(now=now)
 
 
 # What is told by mail without anybody doing something.

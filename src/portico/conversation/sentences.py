@@ -144,6 +144,16 @@ SENTENCES: dict[str, Sentence] = {
         "triangle-alert",
         lazy("The subscription was marked: invoice %(number)s stayed unpaid."),
     ),
+    "invoice.held_back": Sentence(
+        lazy("%(who)s: the e-invoice of %(number)s breaks a rule and is held back."),
+        "circle-alert",
+        lazy("The e-invoice of %(number)s breaks a rule and is held back."),
+    ),
+    "invoice.released": Sentence(
+        lazy("%(who)s had %(number)s checked again: it is sent now."),
+        "circle-check",
+        lazy("%(number)s was checked again and sent."),
+    ),
     "invoice.credit_used": Sentence(
         lazy("%(who)s used %(amount)s of credit note %(number)s for this invoice."),
         "circle-check",

@@ -10,3 +10,16 @@ def pdf_answer(content: bytes, name: str) -> HttpResponse:
         content_type="application/pdf",
         headers={"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-store"},
     )
+
+
+def xml_answer(content: bytes, name: str) -> HttpResponse:
+    """An XML file to keep, never shown by a browser: a file's text must not become a page."""
+    return HttpResponse(
+        content,
+        content_type="application/xml",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "private, no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.models.seller import Address, Seller
 from portico.kit.db import claim
-from portico.kit.errors import Conflict
+from portico.kit.errors import Conflict, Invalid
 from portico.kit.privacy import Privacy
 
 
@@ -19,10 +20,26 @@ class Customer(Address):
     privacy = {
         Privacy.NONE: (
             "id seller currency language payment_terms_days is_business vat_id_checked_on vat_id_check tax_approved "
-            "identity_locked_at created_at to_review second_approval_above_minor"
+            "identity_locked_at created_at to_review second_approval_above_minor einvoice_profile delivery"
         ),
-        Privacy.COMPANY: "legal_name street street_2 postcode city region country vat_id electronic_address",
+        Privacy.COMPANY: (
+            "legal_name street street_2 postcode city region country vat_id electronic_address buyer_reference"
+        ),
     }
+
+    class Profile(models.TextChoices):
+        """The rules that its e-invoices follow (BT-24)."""
+
+        EN16931 = "en16931", "EN 16931 (Factur-X, ZUGFeRD)"
+        XRECHNUNG = "xrechnung", "XRechnung 3.0"
+        PEPPOL = "peppol", "Peppol BIS Billing 3"
+
+    class Delivery(models.TextChoices):
+        """How its invoices reach it. In the portal they are always."""
+
+        PORTAL = "portal", lazy("In the portal; a mail says that it is there")
+        PDF = "pdf", lazy("By mail, as PDF")
+        EINVOICE = "einvoice", lazy("By mail, as PDF and e-invoice (XML)")
 
     class VatCheck(models.TextChoices):
         NONE = "", "not checked"
@@ -37,6 +54,9 @@ class Customer(Address):
     tax_approved = models.BooleanField(default=False, help_text="staff approved AE or K without a checked VAT id")
     is_business = models.BooleanField(default=True)
     electronic_address = models.CharField(max_length=100, blank=True, help_text="BT-49")
+    buyer_reference = models.CharField(max_length=100, blank=True, help_text="BT-10, such as a Leitweg-ID")
+    einvoice_profile = models.CharField(max_length=9, choices=Profile, default=Profile.EN16931)
+    delivery = models.CharField(max_length=8, choices=Delivery, default=Delivery.PDF)
     currency = models.CharField(max_length=3, default="EUR")
     language = models.CharField(max_length=2, default="en")
     payment_terms_days = models.PositiveSmallIntegerField(default=30)
@@ -84,6 +104,13 @@ class Customer(Address):
         for name, value in values.items():
             setattr(self, name, value)
         self.save(update_fields=list(values))
+
+    def choose_delivery(self, *, delivery: str, einvoice_profile: str, buyer_reference: str) -> None:
+        """How the next invoices reach it and by which rules they are written. Issued ones keep theirs."""
+        if delivery not in self.Delivery or einvoice_profile not in self.Profile:
+            raise Invalid(_("Choose one of the ways that are offered. Nothing was saved."))
+        self.delivery, self.einvoice_profile, self.buyer_reference = delivery, einvoice_profile, buyer_reference
+        self.save(update_fields=["delivery", "einvoice_profile", "buyer_reference"])
 
     def rename(self, *, legal_name: str, vat_id: str) -> None:
         """Change name or VAT id while that is still free; Conflict afterwards."""

@@ -31,7 +31,8 @@ class Seller(Address):
         Privacy.NONE: "id accent logo time_zone currency language",
         Privacy.COMPANY: (
             "legal_name short_name street street_2 postcode city region country vat_id tax_registration "
-            "company_registration legal_form_note support_email privacy_email iban bic bank_account_name"
+            "company_registration legal_form_note support_email privacy_email iban bic bank_account_name "
+            "contact_name phone electronic_address"
         ),
     }
 
@@ -43,6 +44,9 @@ class Seller(Address):
     legal_form_note = models.CharField(max_length=160, blank=True, help_text="e.g. share capital, at the sheet's foot")
     support_email = models.EmailField()
     privacy_email = models.EmailField()
+    contact_name = models.CharField(max_length=80, blank=True, help_text="BT-41, such as a department")
+    phone = models.CharField(max_length=40, blank=True, help_text="BT-42")
+    electronic_address = models.CharField(max_length=100, blank=True, help_text="BT-34; empty: the support address")
     accent = models.CharField(
         max_length=7, default="#17506a", validators=[RegexValidator(r"^#[0-9a-f]{6}$", "A colour such as #17506a.")]
     )

@@ -16,10 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portico.accounts.access import MemberRequest, member
 from portico.accounts.models import Customer, Event, InvoiceRecipient
+from portico.kit.electronic import electronic_address
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.text import one_line
 from portico.kit.vat_ids import check_vat_id
 
+DELIVERY = {"delivery": 8, "einvoice_profile": 9, "buyer_reference": 100}
 ADDRESS = {"street": 160, "street_2": 160, "postcode": 20, "city": 80, "electronic_address": 100}
 IDENTITY = {"legal_name": 160, "vat_id": 20}
 MOST_RECIPIENTS = 20
@@ -31,13 +33,13 @@ def index(request: MemberRequest) -> HttpResponse:
     """Billing details; POST saves them. Name and VAT id only until the first invoice."""
     customer = request.member.customer
     locked = customer.identity_locked_at is not None
-    fields = ADDRESS if locked else ADDRESS | IDENTITY
+    fields = ADDRESS | DELIVERY | ({} if locked else IDENTITY)
     typed = {name: str(getattr(customer, name)) for name in fields}
     errors: dict[str, str] = {}
     if request.method == "POST":
         if locked and set(IDENTITY) & set(request.POST):
             raise Conflict(_("Name and VAT number stand on issued invoices and cannot change here. Nothing was saved."))
-        typed = {name: one_line(request.POST.get(name, "")) for name in fields}
+        typed = {name: one_line(request.POST.get(name, str(getattr(customer, name)))) for name in fields}
         errors = wrong(typed, fields)
         if not errors:
             save(request, customer, typed, locked=locked)
@@ -50,6 +52,8 @@ def index(request: MemberRequest) -> HttpResponse:
         "locked": locked,
         "recipients": InvoiceRecipient.objects.filter(customer=customer),
         "languages": settings.LANGUAGES,
+        "deliveries": [(value, label, "") for value, label in Customer.Delivery.choices],
+        "profiles": Customer.Profile.choices,
     }
     return render(request, "accounts/my/company/index.html", context, status=400 if errors else 200)
 
@@ -63,6 +67,30 @@ def wrong(typed: Mapping[str, str], fields: Mapping[str, int]) -> dict[str, str]
     }
     if "legal_name" in fields and not typed["legal_name"]:
         errors["legal_name"] = _("Enter the company's legal name.")
+    return errors | wrong_delivery(typed) | wrong_vat_id(typed)
+
+
+def wrong_delivery(typed: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with how papers are to be delivered, the same for the customer and for staff."""
+    errors = {}
+    if typed["delivery"] not in Customer.Delivery:
+        errors["delivery"] = _("Choose how your invoices reach you.")
+    if typed["einvoice_profile"] not in Customer.Profile:
+        errors["einvoice_profile"] = _("Choose one of the profiles.")
+    address = typed["electronic_address"]
+    if address and not electronic_address(address)[0]:
+        errors["electronic_address"] = _("Enter an e-mail address, or scheme and identifier such as 9930:DE123456789.")
+    networks = {Customer.Profile.XRECHNUNG, Customer.Profile.PEPPOL}
+    if typed["einvoice_profile"] in networks and not address:
+        errors["electronic_address"] = _("This profile needs an address for e-invoices.")
+    if typed["einvoice_profile"] == Customer.Profile.XRECHNUNG and not typed["buyer_reference"]:
+        errors["buyer_reference"] = _("XRechnung needs a buyer reference (Leitweg-ID).")
+    return errors
+
+
+def wrong_vat_id(typed: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the VAT number, if one was typed."""
+    errors = {}
     if typed.get("vat_id"):
         try:
             check_vat_id(typed["vat_id"])
@@ -78,6 +106,7 @@ def save(request: MemberRequest, customer: Customer, typed: Mapping[str, str], *
             vat_id = check_vat_id(typed["vat_id"]) if typed["vat_id"] else ""
             customer.rename(legal_name=typed["legal_name"], vat_id=vat_id)
         customer.edit_address(**{name: typed[name] for name in ADDRESS})
+        customer.choose_delivery(**{name: typed[name] for name in DELIVERY})
         Event.record("customer.edited", customer, now=timezone.now(), by=request.user, customer=customer)
 
 

@@ -61,6 +61,7 @@ def credit_invoice(
         language=invoice.language,
         currency=invoice.currency,
         created_at=now,
+        delivered_on=invoice.delivered_on,
     )
     issue_paper(Paper(credit, Totalled(rows, groups), terms=[], due_days=0), by=by, now=now)
     if invoice_again:

@@ -97,7 +97,9 @@ def accept_quotation(
         raise Invalid(_("With this choice nothing is left to buy. Choose at least one line, or reject the quotation."))
     _check_signature(shown, signature, consent=consent)
     sheet = build.quotation_sheet(shown, choices, now=now)
-    pdf = files.store(render.render_pdf(sheet, accent=quotation.seller.accent), "application/pdf")
+    pdf = files.store(
+        render.render_pdf(sheet, accent=quotation.seller.accent, logo=quotation.seller.logo), "application/pdf"
+    )
     with transaction.atomic():
         quotation = locked(quotation.pk)
         current = current_version(quotation)

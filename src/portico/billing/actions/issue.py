@@ -1,9 +1,9 @@
 """Issuing: rows with their VAT groups become a numbered, frozen, chained paper. Inside the caller's transaction."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,9 @@ from portico.accounts.models import Event, Seller, User
 from portico.accounts.models.customer import lock_identities
 from portico.billing import letters
 from portico.billing.actions.settle import begin_payment_state
-from portico.billing.models import Invoice, InvoiceLine, InvoiceVat, NumberSeries
+from portico.billing.documents.einvoice import terms
+from portico.billing.documents.einvoice.own_rules import Finding, findings
+from portico.billing.models import ExchangeRate, Invoice, InvoiceLine, InvoiceVat, NumberSeries
 from portico.billing.models.invoice import in_order
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.vat import exemption_code, statutory_note
@@ -82,6 +84,8 @@ class Paper:
     terms: Any
     due_days: int
     prepaid: bool = False
+    means: Mapping[str, str] = field(default_factory=dict)
+    """How a prepaid one was paid, as BG-16 says it: `code` (UNTDID 4461) and what belongs to it. Empty: not known."""
 
 
 def issue_paper(paper: Paper, *, by: User | None, now: datetime) -> Invoice:
@@ -94,7 +98,7 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
     """Number, freeze, chain and save papers of one seller and series, in their order; lock their customers' identity.
 
     One statement a table however many there are, and the series is locked until the transaction ends: keep a batch to some
-    hundreds. All or none: raises Conflict for a negative total.
+    hundreds. All or none: raises Conflict for a negative total, and for what breaks a rule of EN 16931.
     """
     invoices = [paper.invoice for paper in papers]
     seller, series = invoices[0].seller, invoices[0].series
@@ -108,12 +112,19 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
         invoice = paper.invoice
         add_up(invoice, paper.content)
         own_rows, own_groups = with_invoice(paper.content.rows, invoice), vat_groups(invoice, paper.content.groups)
+        content = frozen_content(paper, sold_by, own_rows, own_groups, day)
+        buyer = buyer_block(invoice)
+        if wrong := what_is_wrong(paper, content, buyer, day):
+            raise Conflict(
+                _("This invoice cannot be issued yet. %(reasons)s No number was taken.")
+                % {"reasons": " ".join(str(finding) for finding in wrong)}
+            )
         invoice.issue(
             counter.next(day),
             own_groups,
             due_days=paper.due_days,
-            content=frozen_content(paper, sold_by, own_rows, own_groups),
-            buyer=buyer_block(invoice),
+            content=content,
+            buyer=buyer,
             by=by,
             now=now,
         )
@@ -176,7 +187,7 @@ def vat_groups(invoice: Invoice, groups: Groups) -> list[InvoiceVat]:
 
 
 def frozen_content(
-    paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine], groups: Sequence[InvoiceVat]
+    paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine], groups: Sequence[InvoiceVat], day: date
 ) -> dict[str, Any]:
     """What is hashed of an invoice beside its buyer: seller, lines, groups, totals, terms, as they are printed."""
     invoice = paper.invoice
@@ -203,7 +214,65 @@ def frozen_content(
         },
         "terms": paper.terms,
         "prepaid": paper.prepaid,
+    } | {name: value for name, value in more_frozen(paper, seller, rows, day).items() if value}
+
+
+def more_frozen(paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine], day: date) -> dict[str, Any]:
+    """What an e-invoice says besides: the period, earlier papers, how it was paid, the VAT in the seller's currency.
+
+    `earlier` are the papers it refers to (BG-3), each with its date: what it takes back, or the deposits it deducts.
+    """
+    invoice = paper.invoice
+    earlier = [invoice.refers_to] if invoice.refers_to else []
+    earlier += {row.deducts_id: row.deducts for row in rows if row.deducts_id and row.deducts is not None}.values()
+    period = None
+    if invoice.period is not None:
+        period = [invoice.period.start.isoformat(), (invoice.period.end - timedelta(days=1)).isoformat()]
+    elif invoice.refers_to is not None:
+        period = invoice.refers_to.content.get("period")
+    return {
+        "period": period,
+        "earlier": [[one.number, one.issued_on.isoformat() if one.issued_on else ""] for one in earlier],
+        "means": dict(paper.means),
+        "vat_in_seller_currency": vat_at_home(invoice, seller["currency"], day),
     }
+
+
+def vat_at_home(invoice: Invoice, home: str, day: date) -> dict[str, Any] | None:
+    """VAT charged in a foreign currency, in the seller's (BT-111; Directive 2006/112/EC Art. 230); None without a rate."""
+    if invoice.currency == home or not invoice.vat_minor:
+        return None
+    found = ExchangeRate.on(invoice.seller, invoice.currency, day)
+    if found is None:
+        return None
+    return {"minor": found.at_home(invoice.vat_minor), "rate": plain(found.rate), "on": found.valid_from.isoformat()}
+
+
+def wrong_before_issue(paper: Paper, *, now: datetime) -> list[Finding]:
+    """What would be wrong with a paper that is only thought of, such as a quotation's invoice."""
+    invoice = paper.invoice
+    day = today(now, invoice.seller.zone)
+    add_up(invoice, paper.content)
+    rows, groups = with_invoice(paper.content.rows, invoice), vat_groups(invoice, paper.content.groups)
+    content = frozen_content(paper, seller_block(invoice.seller), rows, groups, day)
+    return what_is_wrong(paper, content, buyer_block(invoice), day)
+
+
+def what_is_wrong(paper: Paper, content: dict[str, Any], buyer: dict[str, str], day: date) -> list[Finding]:
+    """The product's own EN 16931 checks of a paper that has no number yet; a currency without e-invoices has none."""
+    invoice = paper.invoice
+    if not terms.can_be_electronic(invoice.currency):
+        return []
+    head = terms.Head(
+        kind=invoice.kind,
+        number="-",
+        issued_on=day,
+        due_on=None if invoice.kind == Invoice.Kind.CREDIT_NOTE else day + timedelta(days=paper.due_days),
+        currency=invoice.currency,
+        earlier=tuple((number, None) for number, _on in content.get("earlier", [])),
+        periods=terms.period_of(content),
+    )
+    return findings(terms.build(head, content, buyer), buyer["einvoice_profile"])
 
 
 def frozen_line(line: InvoiceLine) -> list[Any]:
@@ -228,14 +297,17 @@ def seller_block(seller: Seller) -> dict[str, str]:
     """The seller as printed (BG-4, BG-5, BG-17)."""
     names = (
         "legal_name short_name street street_2 postcode city region country vat_id tax_registration company_registration "
-        "legal_form_note support_email bank_account_name iban bic currency"
+        "legal_form_note support_email bank_account_name iban bic currency contact_name phone electronic_address"
     )
     return {name: str(getattr(seller, name)) for name in names.split()}
 
 
 def buyer_block(invoice: Invoice) -> dict[str, str]:
     """The buyer as printed (BG-7, BG-8)."""
-    names = "legal_name street street_2 postcode city region country vat_id electronic_address"
+    names = (
+        "legal_name street street_2 postcode city region country vat_id electronic_address buyer_reference "
+        "einvoice_profile"
+    )
     return {name: str(getattr(invoice.customer, name)) for name in names.split()}
 
 

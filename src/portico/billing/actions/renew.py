@@ -32,7 +32,7 @@ from portico.billing.models.pricelist import ListPrice, PriceHistory, from_row
 from portico.billing.renewal_prices import Renews, moving, renews_at
 from portico.kit import formats
 from portico.kit.db import claim
-from portico.kit.errors import Conflict, Invalid
+from portico.kit.errors import Conflict, Invalid, Refusal
 from portico.kit.periods import next_period_end, today
 
 logger = logging.getLogger("portico.renewals")
@@ -170,6 +170,8 @@ def renew_due(seller: Seller, *, now: datetime, most: int = BATCH) -> int:
                 _renew(list(_due(seller, day).filter(pk=key)), seller, now=now)
         except OperationalError:
             raise
+        except Refusal as refusal:
+            _put_aside(key, refusal.message)
         except Exception as fault:
             logger.exception("a subscription could not be renewed")
             _put_aside(key, _("An unexpected fault (%(fault)s).") % {"fault": type(fault).__name__})

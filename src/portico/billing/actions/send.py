@@ -1,5 +1,6 @@
 """A quotation before the customer: sent, looked at, withdrawn. Each function opens its own transaction."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -7,10 +8,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Actor, Event, User, person
-from portico.billing import letters, vat
+from portico.billing import letters, pricing, vat
 from portico.billing.actions.draft import locked
+from portico.billing.actions.issue import Paper, Totalled, row_of, wrong_before_issue
 from portico.billing.documents.offer import price_selection
-from portico.billing.models import ChangeRequest, Quotation, QuotationVersion, QuotationView
+from portico.billing.models import ChangeRequest, Invoice, Quotation, QuotationLine, QuotationVersion, QuotationView
 from portico.billing.models.line import Line
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.periods import today
@@ -59,7 +61,31 @@ def check_complete(version: QuotationVersion, now: datetime) -> date:
     if priced.total_minor <= 0:
         raise Invalid(_("The total must be above zero."))
     vat.check_groups([(group.category, group.rate) for group in priced.groups])
+    refuse_what_cannot_be_invoiced(version, lines, priced, now)
     return version.valid_until
+
+
+def refuse_what_cannot_be_invoiced(
+    version: QuotationVersion, lines: Sequence[QuotationLine], priced: pricing.Priced, now: datetime
+) -> None:
+    """Ask the invoice that would follow by EN 16931, as before it takes a number; Invalid says what is wrong."""
+    quotation = version.quotation
+    nets = {line.key: line.net_minor for line in priced.lines}
+    rows = [
+        row_of(line, net_minor=nets.get(line.key, 0))
+        for line in lines
+        if line.key in nets or line.kind in {Line.Kind.SECTION, Line.Kind.NOTE}
+    ]
+    groups = {(group.category, group.rate): (group.base_minor, group.vat_minor) for group in priced.groups}
+    invoice = Invoice(
+        seller=quotation.seller, customer=quotation.customer, kind=Invoice.Kind.INVOICE, series="INV",
+        title=version.title, language=quotation.customer.language, currency=version.currency, po_number="?",
+    )  # fmt: skip
+    paper = Paper(invoice, Totalled(rows, groups), version.terms, due_days=0)
+    if wrong := wrong_before_issue(paper, now=now):
+        raise Invalid(
+            _("Its invoice could not be issued. %(reasons)s") % {"reasons": " ".join(str(one) for one in wrong)}
+        )
 
 
 def withdraw_quotation(*, quotation: Quotation, by: Actor, now: datetime) -> None:

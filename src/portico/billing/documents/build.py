@@ -234,6 +234,8 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
                 for category, rate, base, vat_minor, _code, note in content["vat"]
             ),
             sums=tuple(_invoice_sums(invoice, live=live)),
+            vat_in_seller_currency=_vat_at_home(content, invoice),
+            seller_currency=seller.get("currency", ""),
             terms=term_texts(content["terms"]),
             notes=(_("Already paid. Nothing is left to pay."),) if content["prepaid"] else (),
             payment=payment_of(
@@ -412,6 +414,20 @@ def _invoice_stamp(invoice: Invoice) -> tuple[str, str]:
     if invoice.kind == Invoice.Kind.CREDIT_NOTE:
         return "", ""
     return {"paid": (_("Paid"), "ok"), "credited": (_("Credited"), "")}.get(invoice.payment_state, ("", ""))
+
+
+def _vat_at_home(content: Mapping[str, Any], invoice: Invoice) -> SheetSum | None:
+    """VAT of a paper in a foreign currency as the seller's tax office reads it (BT-111), with the rate and its day."""
+    found = content.get("vat_in_seller_currency")
+    if not found:
+        return None
+    label = _("VAT in %(home)s, 1 %(home)s = %(rate)s %(currency)s on %(day)s") % {
+        "home": content["seller"]["currency"],
+        "rate": formats.quantity(Decimal(found["rate"]), invoice.language),
+        "currency": invoice.currency,
+        "day": formats.day(date.fromisoformat(found["on"]), invoice.language),
+    }
+    return SheetSum(label, found["minor"])
 
 
 def _known(day: date | None) -> date:

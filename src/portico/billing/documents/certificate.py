@@ -33,7 +33,11 @@ def certificate_pdf(acceptance: Acceptance) -> bytes:
     )
     drawn = acceptance.signature if acceptance.signature_kind == Acceptance.SignatureKind.DRAWN else ""
     return render_pdf(
-        certificate_sheet(acceptance), accent=quotation.seller.accent, attachments=[paper], drawn_signature=drawn
+        certificate_sheet(acceptance),
+        accent=quotation.seller.accent,
+        logo=quotation.seller.logo,
+        attachments=[paper],
+        drawn_signature=drawn,
     )
 
 

@@ -8,6 +8,7 @@ The sheet's texts reach the template as JSON in `sys.inputs` and are set literal
 """
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ TEMPLATES = Path(__file__).parent / "typst"
 REPAIRS = 12
 """How many texts that cannot be shaped are replaced one by one before the whole paper is set plainly."""
 
+logger = logging.getLogger("portico.documents")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MISSING = re.compile(r"the text `\"(.*?)\"` could not be displayed", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
@@ -51,11 +53,18 @@ class CannotSet(RuntimeError):
 
 
 def render_pdf(
-    sheet: Sheet, *, accent: str = DEFAULT_ACCENT, attachments: Sequence[Attachment] = (), drawn_signature: str = ""
+    sheet: Sheet,
+    *,
+    accent: str = DEFAULT_ACCENT,
+    logo: str = "",
+    attachments: Sequence[Attachment] = (),
+    drawn_signature: str = "",
 ) -> bytes:
     """The paper of `sheet` as PDF.
 
     `drawn_signature` is the buyer's, as SVG path data in the 560 × 152 box in which it was drawn; the caller has checked it.
+
+    `logo` is the seller's, SVG as it was checked at its upload; one that typst cannot draw is left out, and the name stands.
 
     `accent` is the seller's colour as `#rrggbb` (anything else means the default). The document's dates are the sheet's
     `issued_on`, so that the same sheet gives the same bytes. Texts that the fonts cannot print are replaced, see
@@ -72,7 +81,13 @@ def render_pdf(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 152"><path fill="none" stroke="#241f1a" '
             f'stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round" d="{drawn_signature}"/></svg>'
         )
-    return _set(wording(sheet), inputs, datetime.combine(sheet.issued_on, datetime.min.time(), UTC))
+    texts, timestamp = wording(sheet), datetime.combine(sheet.issued_on, datetime.min.time(), UTC)
+    if logo:
+        try:
+            return _set(texts, {**inputs, "logo": logo}, timestamp)
+        except CannotSet:
+            logger.warning("a logo could not be drawn: the paper shows the name")
+    return _set(texts, inputs, timestamp)
 
 
 def _set(texts: Mapping[str, Data], inputs: dict[str, str], timestamp: datetime) -> bytes:

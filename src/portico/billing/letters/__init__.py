@@ -10,6 +10,7 @@ from portico.billing.letters.invoices import (
     invoice_reminder,
     invoice_solved,
     invoices_issued,
+    released,
 )
 from portico.billing.letters.payments import (
     autopay_failed,
@@ -52,6 +53,7 @@ __all__ = [
     "quotation_expires",
     "quotation_rejected",
     "quotation_sent",
+    "released",
     "renewal_ahead",
     "webhook_dead",
 ]

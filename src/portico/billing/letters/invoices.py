@@ -10,9 +10,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import bookkeepers, drawn, payers
-from portico.billing.documents.issued import issued_pdf
+from portico.billing.documents.einvoice.checker import NoAnswer
+from portico.billing.documents.einvoice.terms import profile_of
+from portico.billing.documents.issued import CII, UBL, XML, has_xml, issued_pdf, issued_xml
 from portico.billing.documents.notice import DAYS_TO_PAY, notice_sheet
 from portico.billing.documents.render import render_pdf
+from portico.billing.documents.verify import verify
 from portico.billing.models import Dispute, Invoice, Reminder
 from portico.kit.models import Letter
 from portico.kit.outbox import STAFF, Attachment, Drawn, News, Reader, kind, post, post_all
@@ -30,6 +33,12 @@ def invoices_issued(invoices: Sequence[Invoice], *, now: datetime) -> None:
 def credit_notes_issued(credit_notes: Sequence[Invoice], *, now: datetime) -> None:
     """Credit notes were issued; each one's file goes with its letter."""
     _post("credit_note_issued", credit_notes, now=now)
+
+
+def released(invoice: Invoice, *, now: datetime) -> None:
+    """What was held back follows the rules now: its letter goes out after all."""
+    event = "credit_note_issued" if invoice.kind == Invoice.Kind.CREDIT_NOTE else "invoice_issued"
+    _post(event, [invoice], again="released", now=now)
 
 
 def invoice_reminder(reminder: Reminder, *, now: datetime) -> int:
@@ -76,7 +85,7 @@ def _post_dispute(event: str, dispute: Dispute, readers: Sequence[Reader], *, no
     )
 
 
-def _post(event: str, invoices: Sequence[Invoice], *, now: datetime) -> int:
+def _post(event: str, invoices: Sequence[Invoice], *, again: str = "", now: datetime) -> int:
     readers = payers({invoice.customer_id for invoice in invoices}, event, recipients=True)
     return post_all(
         News(
@@ -86,6 +95,7 @@ def _post(event: str, invoices: Sequence[Invoice], *, now: datetime) -> int:
             data={"invoice": invoice.pk},
             seller=invoice.seller_id,
             customer=invoice.customer_id,
+            again=again,
             now=now,
         )
         for invoice in invoices
@@ -130,7 +140,9 @@ def draw_invoice_formal(letter: Letter) -> Drawn | None:
         total_minor=reminder.due_minor + reminder.fee_minor + reminder.interest_minor,
         until=reminder.on + timedelta(days=DAYS_TO_PAY),
     )
-    notice = render_pdf(notice_sheet(reminder), accent=invoice.seller.accent)
+    if drawn_one is None:
+        return None
+    notice = render_pdf(notice_sheet(reminder), accent=invoice.seller.accent, logo=invoice.seller.logo)
     return replace(drawn_one, attachments=[Attachment(f"notice-{invoice.number}.pdf", notice), *drawn_one.attachments])
 
 
@@ -192,16 +204,38 @@ def _dispute(letter: Letter) -> Dispute:
 
 
 def _invoice(letter: Letter) -> Invoice:
-    return Invoice.objects.select_related("seller", "customer", "refers_to", "pdf").get(pk=letter.data["invoice"])
+    rows = Invoice.objects.select_related("seller", "customer", "refers_to", "pdf", "cii", "ubl")
+    return rows.get(pk=letter.data["invoice"])
 
 
-def _drawn(letter: Letter, invoice: Invoice, **context: object) -> Drawn:
+def _drawn(letter: Letter, invoice: Invoice, **context: object) -> Drawn | None:
+    """The letter with the files that its customer wants; none while a broken rule holds the paper back.
+
+    Raises NoAnswer while the rules cannot be asked: the letter is tried again.
+    """
+    if not verify(invoice, now=timezone.now()):
+        raise NoAnswer("the paper is not checked yet")
+    if invoice.einvoice_state == Invoice.EInvoice.FAILED:
+        return None
+    files = attached(invoice)
     noun = "credit_notes" if invoice.kind == Invoice.Kind.CREDIT_NOTE else "invoices"
     return drawn(
         letter,
         seller=invoice.seller,
         customer=invoice.customer,
         path=reverse(f"my:{noun}.detail", args=[invoice.number]),
-        context={"invoice": invoice, **context},
-        attachments=[Attachment(f"{invoice.number}.pdf", issued_pdf(invoice))],
+        context={"invoice": invoice, "is_attached": bool(files), **context},
+        attachments=files,
     )
+
+
+def attached(invoice: Invoice) -> list[Attachment]:
+    """The files that go with its mail, as the customer chose: none, the PDF, or the PDF and the XML of its profile."""
+    customer = invoice.customer
+    if customer.delivery == customer.Delivery.PORTAL:
+        return []
+    files = [Attachment(f"{invoice.number}.pdf", issued_pdf(invoice))]
+    if customer.delivery == customer.Delivery.EINVOICE and has_xml(invoice):
+        syntax = CII if profile_of(invoice.buyer).code == "en16931" else UBL
+        files.append(Attachment(f"{invoice.number}.xml", issued_xml(invoice, syntax), XML))
+    return files

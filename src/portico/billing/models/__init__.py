@@ -13,6 +13,7 @@ from portico.billing.models.decision import (
 )
 from portico.billing.models.dispute import Dispute
 from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
+from portico.billing.models.exchange import ExchangeRate
 from portico.billing.models.imported import ImportedPaper
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.method import Enrolment, SavedMethod
@@ -37,6 +38,7 @@ __all__ = [
     "DunningPause",
     "DunningRules",
     "Enrolment",
+    "ExchangeRate",
     "ImportedPaper",
     "Invoice",
     "InvoiceLine",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from portico.billing.models.line import Line, Totals
 from portico.billing.models.number import NumberSeries, Taken
 from portico.billing.models.order import Order, OrderLine
 from portico.billing.models.subscription import SubscriptionPeriod
+from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict
 from portico.kit.files import StoredFile
@@ -66,6 +67,10 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         )
         return rows.annotate(gives=Case(When(note, then=to_settle), default=-to_settle)).filter(gives__gt=0)
 
+    def held_back(self) -> "InvoiceQuerySet":
+        """Papers whose e-invoice breaks a rule, and that no credit note has repaired."""
+        return self.filter(einvoice_state=Invoice.EInvoice.FAILED, credit_notes=None)
+
     def of_status(self, status: str, today: date) -> "InvoiceQuerySet":
         """Invoices of one status as `Invoice.status` tells it: overdue wins over not and partially paid.
 
@@ -94,7 +99,8 @@ class Invoice(Totals):
             "id seller kind number series chain_position state currency net_minor vat_minor total_minor lines_net_minor "
             "allowances_minor charges_minor order period refers_to issued_on due_on delivered_on language "
             "created_at issued_at amount_due_minor payment_state disputed_at paid_at previous_hash hash "
-            "content_hash buyer_hash pdf prepaid_minor rounding_minor"
+            "content_hash buyer_hash pdf cii ubl prepaid_minor rounding_minor einvoice_state einvoice_attempts "
+            "einvoice_checked_at einvoice_findings"
         ),
         Privacy.INVOICE: "printed_number customer title reason po_number content buyer content_salt buyer_salt",
         Privacy.ACTOR: "issued_by",
@@ -119,6 +125,17 @@ class Invoice(Totals):
         PAID = "paid"
         CREDITED = "credited"
         DISPUTED = "disputed"
+
+    class EInvoice(models.TextChoices):
+        """What the checks after issue said of its e-invoice."""
+
+        UNCHECKED = "", "not checked yet"
+        PASSED = "passed", "follows the rules"
+        FAILED = "failed", "breaks a rule: held back"
+        NONE = "none", "there is none"
+
+    MOST_ATTEMPTS = 5
+    """So often a check may come to no answer; then somebody must look at it."""
 
     PAYABLE = (PaymentState.NOT_PAID, PaymentState.PARTIALLY_PAID)
     """The states in which it can be paid, and over which overdue wins."""
@@ -164,6 +181,12 @@ class Invoice(Totals):
     paid_at = models.DateTimeField(null=True)
     disputed_at = models.DateTimeField(null=True)
     pdf = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+")
+    cii = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+")
+    ubl = models.ForeignKey(StoredFile, null=True, on_delete=models.PROTECT, related_name="+")
+    einvoice_state = models.CharField(max_length=6, choices=EInvoice, blank=True, default=EInvoice.UNCHECKED)
+    einvoice_attempts = models.PositiveSmallIntegerField(default=0)
+    einvoice_checked_at = models.DateTimeField(null=True)
+    einvoice_findings = models.JSONField(default=list, help_text="pairs of rule and what it says")
 
     objects = InvoiceQuerySet.as_manager()
 
@@ -181,13 +204,19 @@ class Invoice(Totals):
                 name="invoice_spend_of_customer",
             ),
             models.Index(fields=["seller", "series", "issued_on", "id"], name="invoice_in_chain"),
+            models.Index(
+                fields=["einvoice_attempts", "id"],
+                condition=Q(state="issued", einvoice_state=""),
+                name="invoice_to_check",
+            ),
+            models.Index(
+                fields=["seller", "issued_on"], condition=Q(einvoice_state="failed"), name="invoice_held_back"
+            ),
         ]
         constraints = [
             *Totals.Meta.constraints,
             models.CheckConstraint(
-                condition=Q(
-                    net_minor=models.F("lines_net_minor") - models.F("allowances_minor") + models.F("charges_minor")
-                ),
+                condition=Q(net_minor=F("lines_net_minor") - F("allowances_minor") + F("charges_minor")),
                 name="invoice_net_adds_up",
             ),
             models.CheckConstraint(
@@ -305,10 +334,35 @@ class Invoice(Totals):
         self.previous_hash = taken.previous_hash
         self.hash = self.chained_hash(groups)
 
-    def keep_pdf(self, file: StoredFile) -> None:
-        """Remember the issued file, once: a later template never replaces it."""
-        Invoice.objects.filter(pk=self.pk, pdf=None).update(pdf=file)
-        self.refresh_from_db(fields=["pdf"])
+    def take_check(self) -> None:
+        """One more attempt to check it begins."""
+        Invoice.objects.filter(pk=self.pk, einvoice_state="").update(einvoice_attempts=F("einvoice_attempts") + 1)
+        self.refresh_from_db(fields=["einvoice_attempts", "einvoice_state"])
+
+    def was_checked(self, state: str, findings: Sequence[Sequence[str]], *, now: datetime) -> bool:
+        """What its check said, kept once; True for the one of several that kept it."""
+        kept = claim(
+            Invoice.objects.filter(pk=self.pk, einvoice_state=""),
+            einvoice_state=state,
+            einvoice_checked_at=now,
+            einvoice_findings=[list(finding) for finding in findings],
+        )
+        self.refresh_from_db(fields=["einvoice_state", "einvoice_checked_at", "einvoice_findings"])
+        return kept
+
+    def check_again(self) -> bool:
+        """failed → not checked: its rules are asked anew, as after a correction of the rules; False when it did not fail."""
+        return claim(
+            Invoice.objects.filter(pk=self.pk, einvoice_state=self.EInvoice.FAILED),
+            einvoice_state="",
+            einvoice_attempts=0,
+            einvoice_findings=[],
+        )
+
+    def keep_file(self, name: str, file: StoredFile) -> None:
+        """Remember an issued file (`pdf`, `cii`, `ubl`), once: a later template never replaces it."""
+        Invoice.objects.filter(**{"pk": self.pk, name: None}).update(**{name: file})
+        self.refresh_from_db(fields=[name])
 
 
 class InvoiceLine(Line):

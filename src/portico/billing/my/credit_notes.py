@@ -8,9 +8,9 @@ from django.views.decorators.http import require_safe
 
 from portico.accounts.access import MemberRequest, member
 from portico.billing.documents import build
-from portico.billing.documents.issued import issued_pdf
+from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
 from portico.billing.models import Invoice
-from portico.kit.answers import pdf_answer
+from portico.kit.answers import pdf_answer, xml_answer
 from portico.kit.errors import Missing
 
 
@@ -36,6 +36,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     spent = list(note.spent_on.values("invoice__number", "amount_minor").order_by("at"))
     context = {
         "note": note,
+        "no_xml": no_xml_reason(note),
         "sheet": build.invoice_sheet(note, live=True),
         "spent": spent,
         "left_minor": note.total_minor - sum(row["amount_minor"] for row in spent),
@@ -51,7 +52,17 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
     return pdf_answer(issued_pdf(note), f"{note.number}.pdf")
 
 
+@member()
+@require_safe
+def xml(request: MemberRequest, number: str) -> HttpResponse:
+    """The e-invoice, `?syntax=cii` or `ubl`, in the profile that the customer has chosen."""
+    note = find(request, number)
+    syntax = request.GET.get("syntax", CII)
+    return xml_answer(asked_xml(note, syntax), f"{note.number}-{syntax}.xml")
+
+
 urlpatterns = [
     path("credit-notes/<str:number>/", detail, name="credit_notes.detail"),
     path("credit-notes/<str:number>/pdf/", pdf, name="credit_notes.pdf"),
+    path("credit-notes/<str:number>/xml/", xml, name="credit_notes.xml"),
 ]

@@ -17,7 +17,7 @@ from portico.accounts.access import MemberRequest, member
 from portico.billing.actions.dispute import dispute_invoice, may_dispute
 from portico.billing.actions.spend import own_credits, use_own_credit
 from portico.billing.documents import build
-from portico.billing.documents.issued import issued_pdf
+from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
 from portico.billing.models import Allocation, Dispute, Invoice
 from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
@@ -25,7 +25,7 @@ from portico.billing.my.lists import matching
 from portico.billing.my.nav import nav_of
 from portico.billing.providers import label_of
 from portico.kit import formats
-from portico.kit.answers import pdf_answer
+from portico.kit.answers import pdf_answer, xml_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import exponent
@@ -150,6 +150,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     payable = bool(invoice.amount_due_minor) and invoice.payment_state in Invoice.PAYABLE
     context = {
         "invoice": invoice,
+        "no_xml": no_xml_reason(invoice),
         "sheet": build.invoice_sheet(invoice, live=True, reference=build.reference_of(invoice) if payable else ""),
         "status": invoice.status(day),
         "is_overdue": invoice.is_overdue(day),
@@ -174,6 +175,15 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
     """The issued file: always the same bytes."""
     invoice = find(request, number)
     return pdf_answer(issued_pdf(invoice), f"{invoice.number}.pdf")
+
+
+@member()
+@require_safe
+def xml(request: MemberRequest, number: str) -> HttpResponse:
+    """The e-invoice, `?syntax=cii` or `ubl`, in the profile that the customer has chosen."""
+    invoice = find(request, number)
+    syntax = request.GET.get("syntax", CII)
+    return xml_answer(asked_xml(invoice, syntax), f"{invoice.number}-{syntax}.xml")
 
 
 # Paying ----------------------------------------------------------------------------------------------------------------
@@ -319,4 +329,5 @@ urlpatterns = [
     path("invoices/<str:number>/pay/", pay, name="invoices.pay"),
     path("invoices/<str:number>/use-credit/", use_credit, name="invoices.use_credit"),
     path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
+    path("invoices/<str:number>/xml/", xml, name="invoices.xml"),
 ]

@@ -278,7 +278,7 @@ def why_not(order: Any, papers: Sequence[dict[str, Any]]) -> str:
 def pdf(request: MemberRequest, number: str) -> HttpResponse:
     """The order as it stands, as a PDF."""
     order = find(request, number)
-    content = render_pdf(build.order_sheet(order), accent=order.seller.accent)
+    content = render_pdf(build.order_sheet(order), accent=order.seller.accent, logo=order.seller.logo)
     return pdf_answer(content, f"{order.number}.pdf")
 
 
@@ -292,7 +292,8 @@ def payment_request(request: MemberRequest, number: str) -> HttpResponse:
         raise Missing(_("This order has no payment request."))
     asked.order = order
     sheet = build.payment_request_sheet(asked, paid_minor=asked.paid_minor, reference=order.number)
-    return pdf_answer(render_pdf(sheet, accent=order.seller.accent), f"{order.number}-payment-request.pdf")
+    pdf = render_pdf(sheet, accent=order.seller.accent, logo=order.seller.logo)
+    return pdf_answer(pdf, f"{order.number}-payment-request.pdf")
 
 
 urlpatterns = [

@@ -126,7 +126,10 @@ def pdf(request: MemberRequest, key: UUID) -> HttpResponse:
     """The receipt as a file, drawn from what the books say now."""
     payment = received(request, key)
     sheet = receipt_sheet(payment, label_of(payment.provider))
-    return pdf_answer(render_pdf(sheet, accent=payment.customer.seller.accent), f"{sheet.number}.pdf")
+    return pdf_answer(
+        render_pdf(sheet, accent=payment.customer.seller.accent, logo=payment.customer.seller.logo),
+        f"{sheet.number}.pdf",
+    )
 
 
 urlpatterns = [

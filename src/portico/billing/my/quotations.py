@@ -322,7 +322,7 @@ def pdf(request: MemberRequest, number: str) -> HttpResponse:
     if offer.acceptance is not None:
         return pdf_answer(offer.acceptance.pdf.read(), name)
     sheet = build.quotation_sheet(offer.version, offer.choices, now=offer.now, stamped=True)
-    return pdf_answer(render_pdf(sheet, accent=offer.quotation.seller.accent), name)
+    return pdf_answer(render_pdf(sheet, accent=offer.quotation.seller.accent, logo=offer.quotation.seller.logo), name)
 
 
 @member()

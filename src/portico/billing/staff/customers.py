@@ -3,19 +3,22 @@
 from datetime import date, datetime
 from typing import Any
 
+from django.contrib import messages
+from django.db import transaction
 from django.db.models import BigIntegerField, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.members import may_manage
-from portico.accounts.models import Customer, Membership
+from portico.accounts.models import Customer, Event, Membership
+from portico.accounts.my.company import DELIVERY, wrong_delivery
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, QuotationVersion, Subscription
 from portico.billing.providers import label_of
 from portico.billing.statement import CSV, KINDS, MOST_SHOWN, currencies_of, read_cut, statement_of
@@ -23,6 +26,7 @@ from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
 from portico.kit.spreadsheet import amount, as_csv, column, is_asked, rows_as_csv
+from portico.kit.text import one_line
 
 SORTS = {
     "name": Sort(lazy("Name"), ["legal_name", "id"]),
@@ -111,6 +115,36 @@ def statement(request: StaffRequest, number: int) -> HttpResponseBase:
     return render(request, "billing/staff/customers/statement.html", context)
 
 
+@staff("sales", "finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def delivery(request: StaffRequest, number: int) -> HttpResponse:
+    """How a customer's invoices reach it, and by which rules its e-invoices are written."""
+    customer = Customer.objects.filter(seller=request.seller, pk=min(number, 2**63 - 1)).first()
+    if customer is None:
+        raise Missing(_("There is no such customer."))
+    names = (*DELIVERY, "electronic_address")
+    typed = {name: str(getattr(customer, name)) for name in names}
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        typed = {name: one_line(request.POST.get(name, ""))[:100] for name in names}
+        errors = wrong_delivery(typed)
+        if not errors:
+            with transaction.atomic():
+                customer.edit_address(electronic_address=typed["electronic_address"])
+                customer.choose_delivery(**{name: typed[name] for name in DELIVERY})
+                Event.record("customer.edited", customer, now=timezone.now(), by=request.user, customer=customer)
+            messages.success(request, _("Saved. It counts from the next invoice on."))
+            return HttpResponseRedirect(reverse("staff:customers.detail", args=[number]))
+    context = {
+        "customer": customer,
+        "typed": typed,
+        "errors": errors,
+        "deliveries": [(value, label, "") for value, label in Customer.Delivery.choices],
+        "profiles": Customer.Profile.choices,
+    }
+    return render(request, "billing/staff/customers/delivery.html", context, status=400 if errors else 200)
+
+
 def find(request: StaffRequest, number: int, day: date) -> Any:
     """The customer with what is open, overdue and credit in its own currency, in one statement; Missing."""
     own = {"customer": OuterRef("pk"), "currency": OuterRef("currency")}
@@ -151,4 +185,5 @@ urlpatterns = [
     path("customers/", index, name="customers.index"),
     path("customers/<int:number>/", detail, name="customers.detail"),
     path("customers/<int:number>/statement/", statement, name="customers.statement"),
+    path("customers/<int:number>/delivery/", delivery, name="customers.delivery"),
 ]

@@ -14,22 +14,24 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import StaffRequest, staff
+from portico.accounts.models import Customer
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
 from portico.billing.actions.dunning import is_paused
 from portico.billing.actions.settle import credit_note_left_minor
 from portico.billing.actions.spend import FINANCE, credits_of, has_credit
 from portico.billing.actions.spend import use_credit as settle_with
+from portico.billing.actions.verify import verify_again
 from portico.billing.documents import build
-from portico.billing.documents.issued import issued_pdf
+from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
 from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
 from portico.billing.models.line import Line
 from portico.billing.staff.orders import read_quantities
 from portico.kit import formats
-from portico.kit.answers import pdf_answer
+from portico.kit.answers import pdf_answer, xml_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
@@ -46,6 +48,7 @@ STATUSES = {
     "credited": lazy("Credited"),
     "disputed": lazy("Disputed"),
     "credit_note": lazy("Credit notes"),
+    "held_back": lazy("Held back"),
 }
 SORTS = {
     "newest": Sort(lazy("Newest first"), ["-id"]),
@@ -114,6 +117,8 @@ def with_status(rows: Any, status: str, day: date) -> Any:
     credit_note = Q(kind=Invoice.Kind.CREDIT_NOTE)
     if status == "credit_note":
         return rows.filter(credit_note)
+    if status == "held_back":
+        return rows.held_back()
     if status == "overdue":
         return rows.exclude(credit_note).filter(payment_state__in=LATE, due_on__lt=day)
     if status in LATE:
@@ -148,6 +153,8 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
     notes = [] if credit else list(invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id"))
     context = {
         "invoice": invoice,
+        "no_xml": no_xml_reason(invoice),
+        "profile": Customer.Profile(invoice.buyer.get("einvoice_profile") or "en16931").label,
         "sheet": build.invoice_sheet(invoice, live=True),
         "status": invoice.status(day),
         "is_overdue": invoice.is_overdue(day),
@@ -176,6 +183,27 @@ def pdf(request: StaffRequest, number: str) -> HttpResponse:
     """The issued file, made once and kept."""
     invoice = find(request, number)
     return pdf_answer(issued_pdf(invoice), f"{invoice.number}.pdf")
+
+
+@staff()
+@require_safe
+def xml(request: StaffRequest, number: str) -> HttpResponse:
+    """The e-invoice, `?syntax=cii` or `ubl`, in the profile that the customer has chosen."""
+    invoice = find(request, number)
+    syntax = request.GET.get("syntax", CII)
+    return xml_answer(asked_xml(invoice, syntax), f"{invoice.number}-{syntax}.xml")
+
+
+@staff("finance")
+@require_POST
+def check(request: StaffRequest, number: str) -> HttpResponseRedirect:
+    """Ask the rules once more about a paper that is held back; what passes now is sent."""
+    invoice = find(request, number)
+    if verify_again(invoice=invoice, by=request.user, now=timezone.now()):
+        messages.success(request, _("It follows the rules now, and is sent to the customer."))
+    else:
+        messages.warning(request, _("It still breaks a rule, and stays held back."))
+    return HttpResponseRedirect(reverse("staff:invoices.detail", args=[number]))
 
 
 @staff("finance")
@@ -360,9 +388,11 @@ def solve(request: StaffRequest, number: str) -> HttpResponse:
 urlpatterns = [
     path("invoices/", index, name="invoices.index"),
     path("invoices/<str:number>/", detail, name="invoices.detail"),
+    path("invoices/<str:number>/check/", check, name="invoices.check"),
     path("invoices/<str:number>/credit/", credit, name="invoices.credit"),
     path("invoices/<str:number>/dispute/", dispute, name="invoices.dispute"),
     path("invoices/<str:number>/solve/", solve, name="invoices.solve"),
     path("invoices/<str:number>/use-credit/", use_credit, name="invoices.use_credit"),
     path("invoices/<str:number>/pdf/", pdf, name="invoices.pdf"),
+    path("invoices/<str:number>/xml/", xml, name="invoices.xml"),
 ]

@@ -159,7 +159,10 @@ def progress_of(lines: list[OrderLine], field: str) -> str:
 def pdf(request: StaffRequest, number: str) -> HttpResponse:
     """The order as PDF."""
     order = find(request, number)
-    return pdf_answer(papers.render_pdf(build.order_sheet(order), accent=request.seller.accent), f"{order.number}.pdf")
+    return pdf_answer(
+        papers.render_pdf(build.order_sheet(order), accent=request.seller.accent, logo=request.seller.logo),
+        f"{order.number}.pdf",
+    )
 
 
 # Delivering ------------------------------------------------------------------------------------------------------------

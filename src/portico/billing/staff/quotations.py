@@ -211,7 +211,7 @@ def pdf(request: StaffRequest, number: str) -> HttpResponse:
         content = acceptance.pdf.read()
     else:
         sheet = build.quotation_sheet(version, {}, now=timezone.now())
-        content = papers.render_pdf(sheet, accent=request.seller.accent)
+        content = papers.render_pdf(sheet, accent=request.seller.accent, logo=request.seller.logo)
     return pdf_answer(content, f"{quotation.number}-v{version.version}.pdf")
 
 

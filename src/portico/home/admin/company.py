@@ -19,6 +19,7 @@ from portico.billing.models import NumberSeries, QuotationTemplate
 from portico.home.admin.site import Pages, site
 from portico.home.admin.unfolding import widgets
 from portico.kit import formats
+from portico.kit.electronic import electronic_address
 from portico.kit.errors import Conflict
 
 STEPS = (setup.CompanyStep, setup.BankStep)
@@ -31,7 +32,10 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
 
     class Meta:
         model = Seller
-        fields = [*setup.CompanyStep.base_fields, *setup.BankStep.base_fields, "accent"]
+        fields = [
+            *setup.CompanyStep.base_fields, *setup.BankStep.base_fields, "accent", "contact_name", "phone",
+            "electronic_address",
+        ]  # fmt: skip
         labels = {
             "legal_name": lazy("Legal name"),
             "short_name": lazy("Short name"),
@@ -53,6 +57,9 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
             "iban": lazy("IBAN"),
             "bic": lazy("BIC"),
             "accent": lazy("Colour"),
+            "contact_name": lazy("Contact for invoices"),
+            "phone": lazy("Telephone"),
+            "electronic_address": lazy("Address for e-invoices"),
         }
         help_texts = dict.fromkeys(labels, "") | {
             "short_name": lazy("At the top of every page."),
@@ -62,6 +69,8 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
             "legal_form_note": lazy("Such as the share capital."),
             "bank_account_name": lazy("Where it is not your legal name."),
             "accent": lazy("Your logo is uploaded on the desk, under Settings, Look."),
+            "contact_name": lazy("A person or department. XRechnung asks for it and for the telephone number."),
+            "electronic_address": lazy("An e-mail address, or scheme and identifier such as 9930:DE123456789."),
         }
         widgets = {
             "accent": widgets.UnfoldAdminColorInputWidget,
@@ -74,6 +83,13 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
         if not setup.COLOUR.fullmatch(colour):
             raise ValidationError(_("A colour such as #17506a."))
         return colour
+
+    def clean_electronic_address(self) -> str:
+        """Nothing, an e-mail address, or an identifier with its scheme."""
+        typed = str(self.cleaned_data["electronic_address"]).strip()
+        if typed and not electronic_address(typed)[0]:
+            raise ValidationError(_("Enter an e-mail address, or scheme and identifier such as 9930:DE123456789."))
+        return typed
 
     def clean(self) -> dict[str, Any]:
         """Each step looks at its own fields, and writes them as it would."""
@@ -103,6 +119,7 @@ class TheSeller(Pages):
         (lazy("On papers and pages"), {"fields": ["legal_form_note", "support_email", "privacy_email", "accent"]}),
         (lazy("Usual values"), {"fields": ["currency", "language", "time_zone"]}),
         (lazy("Bank account"), {"fields": ["bank_account_name", "iban", "bic"]}),
+        (lazy("E-invoices"), {"fields": ["contact_name", "phone", "electronic_address"]}),
     ]
 
     def get_queryset(self, request: StaffRequest) -> Any:

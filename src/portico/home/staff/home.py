@@ -60,6 +60,11 @@ LOOKS = {
         "warn", "circle-alert", ngettext_lazy("%(n)d disputed invoice", "%(n)d disputed invoices", "n"),
         lazy("Solve"), "invoices", "status=disputed",
     ),
+    "held_back": Look(
+        "danger", "file-code",
+        ngettext_lazy("%(n)d e-invoice is held back", "%(n)d e-invoices are held back", "n"),
+        lazy("See why"), "invoices", "status=held_back",
+    ),
     "renewals": Look(
         "danger", "layers",
         ngettext_lazy("%(n)d subscription could not be renewed", "%(n)d subscriptions could not be renewed", "n"),
@@ -200,6 +205,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "requests": _("asked on %(date)s"),
         "questions": _("asked on %(date)s"),
         "disputes": _("disputed on %(date)s"),
+        "held_back": _("issued on %(date)s"),
         "renewals": _("due on %(date)s"),
         "letters": _("written on %(date)s"),
         "webhooks": _("since %(date)s"),

@@ -159,6 +159,17 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             currency=F("currency"),
         ),
         Source(
+            "held_back",
+            Invoice.objects.filter(seller=seller).held_back(),
+            noun=Value("invoices.detail"),
+            key=F("number"),
+            title=titled("title", "number"),
+            customer=F("customer__legal_name"),
+            on=F("issued_on"),
+            minor=F("total_minor"),
+            currency=F("currency"),
+        ),
+        Source(
             "renewals",
             Subscription.objects.filter(customer__seller=seller).exclude(renewal_problem=""),
             noun=Value("subscriptions.detail"),
