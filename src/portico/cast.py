@@ -20,7 +20,18 @@ from portico.billing.actions import decide, draft, pay, send
 from portico.billing.actions import order as orders
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import dispute_invoice
-from portico.billing.models import Database, Invoice, Order, Payment, Price, Product, Quotation, Subscription, VatRate
+from portico.billing.models import (
+    Coupon,
+    Database,
+    Invoice,
+    Order,
+    Payment,
+    Price,
+    Product,
+    Quotation,
+    Subscription,
+    VatRate,
+)
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
 from portico.conversation.models import Thread
@@ -284,6 +295,7 @@ def _catalogue(world: World) -> None:
         for term, price in prices.items():
             Price.objects.create(product=product, currency="EUR", term_months=term, unit_price=Decimal(price))
             Price.objects.create(product=product, currency="NOK", term_months=term, unit_price=Decimal(price) * 12)
+    Coupon.objects.create(seller=world.seller, code="HELLO-20", percent=Decimal(20), max_uses=100)
 
 
 # Parts of stories -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Seller
-from portico.billing.actions import change
+from portico.billing.actions import change, steps
 from portico.billing.models import Price, Product, Subscription, SubscriptionItem
 from portico.kit import formats
 from portico.kit.errors import Invalid
@@ -48,7 +48,7 @@ class Choice:
     """One product as the page offers it: what runs, what is wanted, the price of one unit and term."""
 
     product: Product
-    holding: change.Holding
+    holding: steps.Holding
     wanted: Decimal
     unit_price: Decimal
     discount_percent: Decimal
@@ -77,7 +77,7 @@ def choices(
     subscription: Subscription, items: Sequence[SubscriptionItem], wanted: dict[Product, Decimal], on: date
 ) -> Choices:
     """What runs and what could be added, with the wanted quantities; one query beside the given items."""
-    held = change.holdings(items, on)
+    held = steps.holdings(items, on)
     agreed = {item.product_id: (item.unit_price, item.discount_percent, item.ended_on) for item in items}
     quantities = {product.pk: quantity for product, quantity in wanted.items()}
     found = [
@@ -101,7 +101,7 @@ def choices(
     found += [
         Choice(
             one.product,
-            change.Holding(one.product),
+            steps.Holding(one.product),
             quantities.get(one.product_id, Decimal(0)),
             one.unit_price,
             Decimal(0),
@@ -159,7 +159,7 @@ def seen_from(fields: QueryDict) -> int | None:
     return int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 16 else None
 
 
-def note_of(step: change.Step, renewal: str) -> str:
+def note_of(step: steps.Step, renewal: str) -> str:
     """What happens to a product, in a few words; `renewal` is the day as it is shown."""
     if step.holding.product.kind in ONCE:
         if step.removed:

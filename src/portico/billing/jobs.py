@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from portico.accounts.models import Seller
-from portico.billing.actions import autopay, dunning, hooks, methods, notices, pay, remind, renew, schedule, verify
+from portico.billing.actions import autopay, dunning, hooks, methods, notices, order, pay, remind, renew, schedule, verify
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -91,6 +91,12 @@ def expiring_cards(now: datetime) -> int:
 def scheduled_quotations(now: datetime) -> int:
     """Quotations whose moment to be sent has come."""
     return schedule.send_due(now)
+
+
+@sweep(every=60)
+def lapsed_orders(now: datetime) -> int:
+    """Orders for more that were not paid before their period ended."""
+    return sum(order.cancel_lapsed(seller, now=now) for seller in Seller.objects.all())
 
 
 @sweep(every=30)

@@ -27,6 +27,8 @@ class Item(Protocol):
     @property
     def discount_until(self) -> date | None: ...
     @property
+    def discount_after(self) -> Decimal: ...
+    @property
     def ended_on(self) -> date | None: ...
     @property
     def listed(self) -> ListPrice | None: ...
@@ -146,7 +148,7 @@ def _tiers(listed: ListPrice, items: Sequence[Held], on: date) -> list[Renews[He
 def _discount(item: Item, on: date) -> tuple[Decimal, date | None]:
     """The discount of the period that begins on `on`, and until when it lasts."""
     if item.discount_until is not None and item.discount_until <= on:
-        return Decimal(0), None
+        return item.discount_after, None
     return item.discount_percent, item.discount_until
 
 

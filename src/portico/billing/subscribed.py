@@ -11,8 +11,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from portico.accounts.models import Customer
-from portico.billing import pricing
-from portico.billing.actions.renew import Renewing, price_renewal
+from portico.billing.actions.renew import Renewing, price_lines
 from portico.billing.models import (
     Invoice,
     Order,
@@ -25,6 +24,7 @@ from portico.billing.models import (
 )
 from portico.billing.models.invoice import overdue
 from portico.billing.models.pricelist import PRICE_COLUMNS, PriceHistory
+from portico.billing.renewal_prices import Renews, renews_at
 from portico.kit.listing import plain
 from portico.kit.money import line_net_minor
 from portico.kit.periods import today
@@ -42,11 +42,11 @@ RENEWING = (Subscription.State.ACTIVE, Subscription.State.PAST_DUE)
 SHORT = 10
 COLUMNS = (
     "id", "customer_id", "database__name", "state", "currency", "term_months", "period_start", "period_end", "auto_renew",
-    "renewal_problem",
+    "renewal_problem", "trial_ends_on",
 )  # fmt: skip
 ITEM_COLUMNS = (
     "id", "description", "quantity", "unit_price", "discount_percent", "started_on", "ended_on", "product__kind",
-    "product__unit", "product__vat_category", "product__vat_rate", "product_id", "discount_until",
+    "product__unit", "product__vat_category", "product__vat_rate", "product_id", "discount_until", "discount_after",
     *(f"list_price__{name}" for name in PRICE_COLUMNS),
 )  # fmt: skip
 
@@ -95,20 +95,40 @@ def grouped(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def complete(row: dict[str, Any], customer: Customer, day: date) -> None:
     """Add what follows from a subscription's values: its name, what it holds, when it renews and what that costs."""
     row["name"] = row["database__name"]
-    row["holds"] = holds(row["items"])
+    for item in row["items"]:
+        item["follows"] = item["started_on"] > day
+    row["holds"] = holds(item for item in row["items"] if not item["follows"])
+    row["in_trial"] = row["trial_ends_on"] is not None and day < row["trial_ends_on"]
     row["term"] = term(row["term_months"])
     row["renews_on"] = row["period_end"] if row["state"] in RENEWING else None
     row["days_left"] = (row["renews_on"] - day).days if row["renews_on"] else None
-    row["renewal"] = priced(row, customer) if row["renews_on"] else None
+    lines = renewal_lines(row) if row["renews_on"] else []
+    row["renewal"] = price_lines(lines, customer=customer, currency=row["currency"]) if row["renews_on"] else None
+    row["renewal_lines"] = told(lines, row)
 
 
-def priced(row: Mapping[str, Any], customer: Customer) -> pricing.Priced | None:
-    """What the next period costs; None when its VAT cannot be told yet."""
-    items = [Renewing.of(item) for item in row["items"]]
-    return price_renewal(
-        items, customer=customer, currency=row["currency"], term_months=row["term_months"], on=row["period_end"],
-        history=row["history"],
+def renewal_lines(row: Mapping[str, Any]) -> list[Renews[Renewing]]:
+    """The lines at which it renews."""
+    return renews_at(
+        [Renewing.of(item) for item in row["items"]], row["period_end"],
+        currency=row["currency"], term_months=row["term_months"], history=row["history"],
     )  # fmt: skip
+
+
+def told(lines: Iterable[Renews[Renewing]], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lines of a renewal as pages show them: with what they are called, and the old price where it is another."""
+    items = {item["id"]: item for item in row["items"]}
+    return [
+        {
+            "item": items[line.items[0].key],
+            "quantity": line.quantity,
+            "unit_price": line.unit_price,
+            "discount_percent": line.discount_percent,
+            "old_unit_price": line.old_unit_price if line.old_unit_price != line.unit_price else None,
+            "net_minor": line_net_minor(line.quantity, line.unit_price, line.discount_percent, row["currency"]),
+        }
+        for line in lines
+    ]
 
 
 def holds(items: Iterable[Mapping[str, Any]]) -> str:

@@ -246,6 +246,14 @@ SENTENCES: dict[str, Sentence] = {
         "circle-minus",
         lazy("%(quantity)s × %(product)s ends with the renewal."),
     ),
+    "subscription.follows": Sentence(
+        lazy("%(who)s chose %(product)s from the renewal on."),
+        "calendar-range",
+        lazy("%(product)s begins with the renewal."),
+    ),
+    "subscription.replaced": Sentence(
+        lazy("%(who)s replaced %(product)s by another plan."), "circle-minus", lazy("%(product)s was replaced.")
+    ),
     "subscription.kept": Sentence(
         lazy("%(who)s keeps %(quantity)s × %(product)s after all."),
         "circle-check",

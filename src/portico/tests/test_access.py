@@ -19,6 +19,7 @@ from portico.billing.actions import hooks
 from portico.billing.actions.dunning import pause_dunning
 from portico.billing.actions.pay import start_payment
 from portico.billing.models import (
+    Coupon,
     Enrolment,
     Invoice,
     NumberSeries,
@@ -194,6 +195,7 @@ def rows_of_the_admin(world: World) -> dict[tuple[str, str], Any]:
         VatRate.objects.filter(seller=world.seller).latest("id"),
         NumberSeries.objects.filter(seller=world.seller).latest("id"),
         template,
+        Coupon.objects.filter(seller=world.seller).latest("id"),
         world.seller,
         world.omar,
     ]

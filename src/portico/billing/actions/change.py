@@ -6,7 +6,7 @@ that are left of the period; less takes effect at renewal and costs nothing to t
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -18,95 +18,74 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Actor, Customer, Event, Membership, User, person
 from portico.billing import pricing, vat
 from portico.billing.actions.draft import LineDraft, begin_quotation, save_draft
+from portico.billing.actions.order import make_real
 from portico.billing.actions.renew import Renewing, history_for, price_lines
 from portico.billing.actions.send import send_quotation
+from portico.billing.actions.steps import NOTHING, Step, Terms, steps_to
 from portico.billing.models import (
     Change,
-    Price,
+    Coupon,
     Product,
     Quotation,
     QuotationVersion,
     Subscription,
     SubscriptionItem,
 )
-from portico.billing.models.pricelist import Piece
+from portico.billing.models.line import Line
 from portico.billing.renewal_prices import Renews, renews_at
 from portico.kit import formats
 from portico.kit.errors import Conflict, Forbidden, Invalid
 from portico.kit.money import line_net_minor
 from portico.kit.periods import Period, today
 
-MOST = Decimal(100_000)
-"""Units of one product in one subscription."""
-MOST_PIECES = 100
-"""Tiers of one price."""
+EVENTS = {
+    Change.Kind.ADD: "subscription.added",
+    Change.Kind.FOLLOW: "subscription.follows",
+    Change.Kind.REMOVE: "subscription.removed",
+    Change.Kind.END: "subscription.replaced",
+    Change.Kind.KEEP: "subscription.kept",
+}
 
 
 @dataclass(frozen=True)
-class Holding:
-    """What a subscription holds of a product: `stays` is renewed, `ends` is paid until the renewal and goes then."""
+class Charge:
+    """A line of what is paid today. `is_off`: an amount taken off, by a coupon (no step) or for what is left of a plan whose
+    place is taken; it stands for itself, whatever is left of the period.
+    """
 
+    step: Step | None
     product: Product
-    stays: Decimal = Decimal(0)
-    ends: Decimal = Decimal(0)
-
-    @property
-    def runs(self) -> Decimal:
-        """What runs today."""
-        return self.stays + self.ends
-
-
-@dataclass(frozen=True)
-class Terms:
-    """At what a product comes: the price of the first unit for a whole term, its discount and until when that lasts.
-
-    `price` is the list price that it follows; None for a price agreed for this customer alone.
-    """
-
+    quantity: Decimal
     unit_price: Decimal
-    discount_percent: Decimal = Decimal(0)
-    discount_until: date | None = None
-    price: Price | None = None
+    discount_percent: Decimal = NOTHING
+    is_off: bool = False
 
-    def pieces(self, quantity: Decimal, already: Decimal) -> list[Piece]:
-        """What `quantity` more than `already` cost, in pieces of one unit price each."""
-        if self.price is None or not self.price.listed.is_tiered:
-            return [Piece(quantity, self.unit_price)] if quantity else []
-        return self.price.listed.pieces(quantity, already=already)
+    def line(self, key: int, customer: Customer, part: Fraction) -> pricing.LineIn:
+        """As its quotation will price it. Raises Invalid while the VAT cannot be told."""
+        decided = vat.decide(
+            kind=self.product.kind,
+            seller_country=customer.seller.country,
+            buyer_country=customer.country,
+            buyer_vat_checked=customer.vat_checked,
+            product_category=self.product.vat_category,
+            product_rate=self.product.vat_rate,
+        )
+        return pricing.LineIn(
+            key=key,
+            kind=Line.Kind.ALLOWANCE if self.is_off else Line.Kind.LINE,
+            quantity=self.quantity,
+            unit_price=self.unit_price,
+            discount_percent=self.discount_percent,
+            vat_category=decided.category,
+            vat_rate=decided.rate,
+            part=Fraction(1) if self.is_off else part,
+        )
 
-
-@dataclass(frozen=True)
-class Step:
-    """One product's change: `added` is charged from today, `kept` no longer ends, `removed` ends with the period.
-
-    At most one of `added` with `kept`, and `removed`, is above zero.
-    """
-
-    holding: Holding
-    added: Decimal
-    kept: Decimal
-    removed: Decimal
-    terms: Terms
-
-    @property
-    def pieces(self) -> list[Piece]:
-        """What is added, in pieces of one unit price each: several where it reaches several tiers."""
-        return self.terms.pieces(self.added, self.holding.runs)
-
-    @property
-    def unit_price(self) -> Decimal:
-        """Of a unit and one whole term, before tiers."""
-        return self.terms.unit_price
-
-    @property
-    def discount_percent(self) -> Decimal:
-        """The discount of what is added."""
-        return self.terms.discount_percent
-
-    @property
-    def after(self) -> Decimal:
-        """What is renewed."""
-        return self.holding.stays + self.added + self.kept - self.removed
+    def net_minor(self, currency: str, part: Fraction) -> int:
+        """Before VAT; below nothing for what is taken off."""
+        part = Fraction(1) if self.is_off else part
+        net = line_net_minor(self.quantity, self.unit_price, self.discount_percent, currency, part=part)
+        return -net if self.is_off else net
 
 
 @dataclass(frozen=True)
@@ -120,15 +99,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a change costs. `today` is None when nothing is charged now; both are None while the VAT cannot be told."""
+    """What a change costs. `today` is None when nothing is charged now, or, as `renewal`, while the VAT cannot be told."""
 
     currency: str
     effective: date
     period: Period
     rows: Sequence[Row]
+    charges: Sequence[Charge]
     unchanged_minor: int
+    coupon: Coupon | None
+    coupon_minor: int
     today: pricing.Priced | None
     renewal: pricing.Priced | None
+    is_priced: bool
+    is_trial: bool
 
     @property
     def part(self) -> Fraction:
@@ -141,90 +125,9 @@ class Preview:
         return (self.period.end - self.effective).days
 
     @property
-    def is_priced(self) -> bool:
-        """Whether the VAT of what is charged today can be told."""
-        return self.today is not None or not any(row.step.added for row in self.rows)
-
-    @property
     def today_minor(self) -> int:
         """What is to pay today, VAT included."""
         return self.today.total_minor if self.today else 0
-
-
-# What would change -----------------------------------------------------------------------------------------------------
-
-
-def holdings(items: Iterable[SubscriptionItem], on: date) -> dict[int, Holding]:
-    """What runs on a day, by product."""
-    found: dict[int, Holding] = {}
-    for item in items:
-        if item.ended_on is not None and item.ended_on <= on:
-            continue
-        held = found.get(item.product_id) or Holding(item.product)
-        more = {"stays": held.stays + item.quantity} if item.ended_on is None else {"ends": held.ends + item.quantity}
-        found[item.product_id] = replace(held, **more)
-    return found
-
-
-def steps_to(
-    subscription: Subscription, items: Sequence[SubscriptionItem], wanted: Mapping[Product, Decimal], on: date
-) -> list[Step]:
-    """How to get from what runs on a day to the `wanted` quantities by product; those not named stay as they are.
-
-    A product that is there already comes at the price that was agreed for it, another at its list price. Raises Invalid
-    for what is not sold for a database, has no price in this currency and term, or a quantity that cannot be.
-    """
-    held = holdings(items, on)
-    agreed = {
-        item.product_id: Terms(item.unit_price, item.discount_percent, item.discount_until, item.list_price)
-        for item in sorted(items, key=lambda item: (item.ended_on is None, item.pk))
-        if item.ended_on is None or item.ended_on > on
-    }
-    prices = list_prices(subscription, [product for product in wanted if product.pk not in agreed], on)
-    found = []
-    for product, quantity in wanted.items():
-        holding = held.get(product.pk) or Holding(product)
-        _refuse_wrong_quantity(product, quantity)
-        if quantity == holding.stays:
-            continue
-        if product.kind == Product.Kind.PLAN and quantity < holding.stays:
-            raise Invalid(_("The plan cannot be removed. Write to us to end the subscription or to change the plan."))
-        if not product.in_database or (not holding.runs and not product.is_active):
-            raise Invalid(_("%(name)s cannot be added to a database.") % {"name": product.name})
-        if product.pk in agreed:
-            terms = agreed[product.pk]
-        elif product.pk in prices:
-            terms = Terms(prices[product.pk].unit_price, price=prices[product.pk])
-        else:
-            raise Invalid(_("%(name)s has no price for this subscription. Write to us.") % {"name": product.name})
-        found.append(
-            Step(
-                holding=holding,
-                added=max(quantity - holding.runs, Decimal(0)),
-                kept=min(max(quantity - holding.stays, Decimal(0)), holding.ends),
-                removed=max(holding.stays - quantity, Decimal(0)),
-                terms=terms,
-            )
-        )
-    return found
-
-
-def list_prices(subscription: Subscription, products: Iterable[Product], on: date) -> dict[int, Price]:
-    """The list price of products for the subscription's currency and term on a day, by product; no query for none."""
-    keys = [product.pk for product in products]
-    if not keys:
-        return {}
-    rows = Price.objects.in_force(on).filter(currency=subscription.currency, term_months=subscription.term_months)
-    return {price.product_id: price for price in rows.filter(product__in=keys)}
-
-
-def _refuse_wrong_quantity(product: Product, quantity: Decimal) -> None:
-    if not quantity.is_finite() or quantity < 0 or quantity % 1:
-        raise Invalid(_("%(name)s: choose a whole number.") % {"name": product.name})
-    if quantity > MOST:
-        raise Invalid(_("%(name)s: choose at most %(most)d.") % {"name": product.name, "most": MOST})
-    if product.kind in {Product.Kind.APPLICATION, Product.Kind.THEME, Product.Kind.PLAN} and quantity > 1:
-        raise Invalid(_("%(name)s is installed once in a database.") % {"name": product.name})
 
 
 # What it costs ---------------------------------------------------------------------------------------------------------
@@ -237,29 +140,31 @@ def preview(
     customer: Customer,
     now: datetime,
     items: Sequence[SubscriptionItem] | None = None,
+    coupon: Coupon | None = None,
 ) -> Preview:
     """What the change costs today and from renewal on; reads, never writes. Raises as `steps_to`, and Conflict when the
     subscription does not run.
 
-    `customer` comes with its seller; `items` are those of `items_of`, where they are read already.
+    `customer` comes with its seller; `items` are those of `items_of`, where they are read already. In a trial nothing is
+    charged: what is added is paid from its end on.
     """
     day = today(now, customer.seller.zone)
     period = running_period(subscription, day)
     if items is None:
         items = items_of(subscription)
-    steps = steps_to(subscription, items, wanted, day)
+    steps = steps_to(subscription, items, wanted, day, coupon=coupon)
     part = pricing.remaining_fraction(period, day)
+    is_trial = subscription.trial_ends_on is not None and day < subscription.trial_ends_on
+    charges = [] if is_trial else list(_charges(steps, items, subscription.currency, part, day))
+    off = _coupon_off(coupon, charges, subscription.currency, part)
+    day_priced, is_priced = None, True
     try:
-        charged = list(_lines(steps, customer, part))
+        lines = [charge.line(number, customer, part) for number, charge in enumerate([*charges, *off])]
     except Invalid:  # the VAT id is not checked yet
-        charged = []
-        day_priced = None
+        is_priced = False
     else:
-        day_priced = pricing.price(charged, subscription.currency) if charged else None
-    nets: dict[int, int] = defaultdict(int)
-    for line in day_priced.lines if day_priced else ():
-        nets[line.key // MOST_PIECES] += line.net_minor
-    before, after = _renewed(items, period.end), _after(items, steps, period.end)
+        day_priced = pricing.price(lines, subscription.currency) if lines else None
+    before, after = _renewed(items, period.end), _after(items, steps, day, period.end)
     history = history_for([*before, *after], period.end)
     lines_before, lines_after = (
         renews_at(
@@ -272,19 +177,24 @@ def preview(
     rows = [
         Row(
             step,
-            today_minor=nets[number] if day_priced else _net(step, part, subscription.currency),
+            today_minor=sum(one.net_minor(subscription.currency, part) for one in charges if one.step is step),
             renewal_minor=sums[1][step.holding.product.pk] - sums[0][step.holding.product.pk],
         )
-        for number, step in enumerate(steps)
+        for step in steps
     ]
     return Preview(
         currency=subscription.currency,
         effective=day,
         period=period,
         rows=rows,
+        charges=[*charges, *off],
         unchanged_minor=sum(minor for minor in sums[0].values()),
+        coupon=coupon,
+        coupon_minor=sum(one.net_minor(subscription.currency, part) for one in off),
         today=day_priced,
         renewal=price_lines(lines_after, customer=customer, currency=subscription.currency),
+        is_priced=is_priced,
+        is_trial=is_trial,
     )
 
 
@@ -303,38 +213,38 @@ def running_period(subscription: Subscription, day: date) -> Period:
     return Period(start, end)
 
 
-def _lines(steps: Iterable[Step], customer: Customer, part: Fraction) -> Iterator[pricing.LineIn]:
-    """What is added, as its quotation will price it: the lines of the n-th step have keys from n × MOST_PIECES on."""
-    for number, step in enumerate(steps):
-        if not step.added:
-            continue
+def _charges(
+    steps: Iterable[Step], items: Sequence[SubscriptionItem], currency: str, part: Fraction, day: date
+) -> Iterator[Charge]:
+    """What is charged today for the days that are left, and what is left of a plan whose place is taken."""
+    for step in steps:
         product = step.holding.product
-        decided = vat.decide(
-            kind=product.kind,
-            seller_country=customer.seller.country,
-            buyer_country=customer.country,
-            buyer_vat_checked=customer.vat_checked,
-            product_category=product.vat_category,
-            product_rate=product.vat_rate,
-        )
-        for place, piece in enumerate(step.pieces):
-            yield pricing.LineIn(
-                key=number * MOST_PIECES + place,
-                kind="line",
-                quantity=piece.quantity,
-                unit_price=piece.unit_price,
-                discount_percent=step.discount_percent,
-                vat_category=decided.category,
-                vat_rate=decided.rate,
-                part=part,
-            )
+        for piece in step.pieces:
+            yield Charge(step, product, piece.quantity, piece.unit_price, step.discount_percent)
+        for item in items if step.replaced else ():
+            runs = item.started_on <= day and (item.ended_on is None or item.ended_on > day)
+            if item.product_id == product.pk and runs:
+                net = line_net_minor(item.quantity, item.unit_price, item.discount_percent, currency, part=part)
+                if net:
+                    yield Charge(step, product, Decimal(1), pricing.major(net, currency), is_off=True)
 
 
-def _net(step: Step, part: Fraction, currency: str) -> int:
-    return sum(
-        line_net_minor(piece.quantity, piece.unit_price, step.discount_percent, currency, part=part)
-        for piece in step.pieces
-    )
+def _coupon_off(coupon: Coupon | None, charges: Sequence[Charge], currency: str, part: Fraction) -> list[Charge]:
+    """What a coupon of an amount takes off: at most what the products that it is for cost, by their VAT."""
+    left = coupon.amount_minor(currency) if coupon is not None and coupon.percent is None else 0
+    found: list[Charge] = []
+    nets: dict[tuple[str, Decimal], tuple[Product, int]] = {}
+    for charge in charges:
+        if coupon is not None and coupon.covers(charge.product) and not charge.discount_percent:
+            key = charge.product.vat_category, charge.product.vat_rate
+            product, net = nets.get(key, (charge.product, 0))
+            nets[key] = product, net + charge.net_minor(currency, part)
+    for product, net in nets.values():
+        off = min(left, max(net, 0))
+        if off:
+            found.append(Charge(None, product, Decimal(1), pricing.major(off, currency), is_off=True))
+        left -= off
+    return found
 
 
 def _renewed(items: Iterable[SubscriptionItem], on: date) -> list[SubscriptionItem]:
@@ -342,46 +252,52 @@ def _renewed(items: Iterable[SubscriptionItem], on: date) -> list[SubscriptionIt
     return [item for item in items if item.ended_on is None or item.ended_on > on]
 
 
-def _after(items: Sequence[SubscriptionItem], steps: Iterable[Step], on: date) -> list[SubscriptionItem]:
-    """The items that would be renewed after the steps, as copies: `Subscription.add`, `keep` and `end_at_renewal` on paper."""
+def _after(items: Sequence[SubscriptionItem], steps: Iterable[Step], day: date, on: date) -> list[SubscriptionItem]:
+    """The items that would be renewed after the steps, as copies: what `make_real` does, on paper."""
     changed = {step.holding.product.pk: step for step in steps}
     found = [_copy(item, item.quantity) for item in _renewed(items, on) if item.product_id not in changed]
     for step in changed.values():
         own = [item for item in items if item.product_id == step.holding.product.pk]
-        staying = [_copy(item, item.quantity) for item in own if item.ended_on is None]
-        if step.kept or step.added:
-            for item in own:
-                if item.ended_on is not None and item.ended_on >= on and step.kept:
-                    _join(staying, _copy(item, item.quantity))
-            for piece in step.pieces:
-                _join(
-                    staying,
-                    SubscriptionItem(
-                        product=step.holding.product, quantity=piece.quantity, unit_price=piece.unit_price,
-                        discount_percent=step.discount_percent, discount_until=step.terms.discount_until,
-                        list_price=step.terms.price,
-                    ),
-                )  # fmt: skip
-        surplus = sum((item.quantity for item in staying), Decimal(0)) - step.after
+        following = [_copy(item, item.quantity) for item in own if item.started_on > day]
+        staying = [_copy(item, item.quantity) for item in own if item.ended_on is None and item.started_on <= day]
+        if step.replaced:
+            staying = []
+        for item in own:
+            if item.ended_on is not None and item.ended_on >= on and step.kept:
+                _join(staying, _copy(item, item.quantity))
+        for piece in step.pieces:
+            _join(staying, _new_item(step, piece.quantity, piece.unit_price))
+        if step.follows:
+            following.append(_new_item(step, step.follows, step.unit_price))
+        surplus = sum((item.quantity for item in staying), NOTHING) + step.holding.follows + step.follows - step.dropped
+        surplus -= step.after
         for item in sorted(staying, key=lambda item: (-item.unit_price, -(item.pk or 0))):
             gone = min(item.quantity, surplus)
             item.quantity -= gone
             surplus -= gone
-        found += [item for item in staying if item.quantity]
+        found += [item for item in staying if item.quantity] + ([] if step.dropped else following)
     return found
+
+
+def _new_item(step: Step, quantity: Decimal, unit_price: Decimal) -> SubscriptionItem:
+    return SubscriptionItem(
+        product=step.holding.product, quantity=quantity, unit_price=unit_price,
+        discount_percent=step.discount_percent, discount_until=step.terms.discount_until,
+        discount_after=step.terms.discount_after, list_price=step.terms.price,
+    )  # fmt: skip
 
 
 def _copy(item: SubscriptionItem, quantity: Decimal) -> SubscriptionItem:
     return SubscriptionItem(
         pk=item.pk, product=item.product, quantity=quantity, unit_price=item.unit_price,
-        discount_percent=item.discount_percent, discount_until=item.discount_until, list_price=item.list_price,
-        started_on=item.started_on,
+        discount_percent=item.discount_percent, discount_until=item.discount_until, discount_after=item.discount_after,
+        list_price=item.list_price, started_on=item.started_on,
     )  # fmt: skip
 
 
 def _join(staying: list[SubscriptionItem], more: SubscriptionItem) -> None:
     """Into the item of the same price, else one more."""
-    same = ("unit_price", "discount_percent", "discount_until", "list_price_id")
+    same = ("unit_price", "discount_percent", "discount_until", "discount_after", "list_price_id")
     for item in staying:
         if all(getattr(item, name) == getattr(more, name) for name in same):
             item.quantity += more.quantity
@@ -406,7 +322,8 @@ def _sums(lines: Iterable[Renews[Renewing]], currency: str) -> dict[int, int]:
 class Door:
     """Where a change is asked for: for which customer (with its seller), by whom, and how its quotation says it came.
 
-    `contact` is whom the quotation is addressed to. `last_day` caps its validity, `policy` is what must be paid first.
+    `contact` is whom the quotation is addressed to. `last_day` caps its validity, `policy` is what must be paid
+    first; `coupon` is a code.
     """
 
     customer: Customer
@@ -415,6 +332,7 @@ class Door:
     contact: User | None = None
     last_day: date | None = None
     policy: str = QuotationVersion.PaymentPolicy.FULL
+    coupon: str = ""
 
 
 def request_change(
@@ -424,20 +342,29 @@ def request_change(
     seen_minor: int | None,
     by: Membership,
     now: datetime,
+    coupon: str = "",
 ) -> Quotation | None:
     """The quotation for a change that a member wants, sent to it at once; None when nothing is charged and it is done.
 
     `seen_minor` is what the person saw as the sum to pay today: Conflict when it is another by now. What only ends with
-    the period, or is kept after all, needs no quotation. Raises Forbidden without the approver role, and as `preview`.
+    the period, or is kept after all, needs no quotation. `coupon` is a code; its use is counted with the quotation, which
+    holds it for as long as it can be accepted. Raises Forbidden without the approver role, Invalid for a code that is not
+    valid, Conflict for one that is used up, and as `preview`.
     """
     if not by.may_decide:
         raise Forbidden(_("This needs the approver role. Ask an owner of your company's account."))
-    door = Door(by.customer, Quotation.Origin.PORTAL, by.user, contact=by.user)
+    door = Door(by.customer, Quotation.Origin.PORTAL, by.user, contact=by.user, coupon=coupon)
     return _ask(subscription, wanted, seen_minor, door, now=now)
 
 
 def change_for_customer(
-    *, subscription: Subscription, wanted: Mapping[Product, Decimal], seen_minor: int | None, by: User, now: datetime
+    *,
+    subscription: Subscription,
+    wanted: Mapping[Product, Decimal],
+    seen_minor: int | None,
+    by: User,
+    now: datetime,
+    coupon: str = "",
 ) -> Quotation | None:
     """The same, asked for by the seller's people: the customer gets the quotation and decides.
 
@@ -445,20 +372,24 @@ def change_for_customer(
     """
     if by.staff_role not in {User.StaffRole.SALES, User.StaffRole.ADMIN}:
         raise Forbidden(_("Your role does not allow this. Ask an administrator."))
-    return _ask(subscription, wanted, seen_minor, Door(subscription.customer, Quotation.Origin.STAFF, by), now=now)
+    door = Door(subscription.customer, Quotation.Origin.STAFF, by, coupon=coupon)
+    return _ask(subscription, wanted, seen_minor, door, now=now)
 
 
 def _ask(
     subscription: Subscription, wanted: Mapping[Product, Decimal], seen_minor: int | None, door: Door, *, now: datetime
 ) -> Quotation | None:
+    seller = door.customer.seller
+    coupon = Coupon.find(seller, door.coupon, today(now, seller.zone)) if door.coupon.strip() else None
     with transaction.atomic():
         subscription = locked(subscription, door.customer)
-        shown = preview(subscription, wanted, customer=door.customer, now=now)
+        shown = preview(subscription, wanted, customer=door.customer, now=now, coupon=coupon)
         if not shown.rows:
             raise Invalid(_("Nothing is changed yet. Choose an application or another number of users."))
         if seen_minor is not None and seen_minor != shown.today_minor:
             raise Conflict(_("The price has changed since you looked. Look at it again. Nothing was changed."))
         if shown.is_priced and not shown.today_minor:
+            _take_coupon(subscription, shown, None, door, now=now)
             settle(subscription, [row.step for row in shown.rows], door, now=now, day=shown.effective)
             return None
         return quote(subscription, shown, door, now=now)
@@ -473,27 +404,20 @@ def locked(subscription: Subscription, customer: Customer) -> Subscription:
 def quote(subscription: Subscription, shown: Preview, door: Door, *, now: datetime) -> Quotation:
     """The quotation for a priced change of a locked subscription, sent at once; what it removes or keeps waits for its order.
 
-    Raises Conflict while the VAT cannot be told.
+    Raises Conflict while the VAT cannot be told, and when the coupon is used up.
     """
     if not shown.is_priced:
         raise Conflict(_("The price is known when your VAT id has been checked. Write to us. Nothing was changed."))
     quotation = _quote(subscription, shown, door, now=now)
-    Change.objects.bulk_create(
-        Change(
-            subscription=subscription,
-            quotation=quotation,
-            kind=Change.Kind.REMOVE if step.removed else Change.Kind.KEEP,
-            product=step.holding.product,
-            quantity=step.removed or step.kept,
-            unit_price=step.unit_price,
-            discount_percent=step.discount_percent,
-            discount_until=step.terms.discount_until,
-            list_price=step.terms.price,
-            created_at=now,
-        )
-        for step in (row.step for row in shown.rows)
-        if step.removed or step.kept
-    )
+    _take_coupon(subscription, shown, quotation, door, now=now)
+    waiting = [
+        change
+        for change in _changes(subscription, [row.step for row in shown.rows], by=person(door.actor), now=now)
+        if change.kind != Change.Kind.ADD  # that is what its lines add
+    ]
+    for change in waiting:
+        change.quotation = quotation
+    Change.objects.bulk_create(waiting)
     sent = send_quotation(
         quotation=quotation, by=person(door.actor) if door.origin == Quotation.Origin.STAFF else None, now=now
     )
@@ -502,28 +426,57 @@ def quote(subscription: Subscription, shown: Preview, door: Door, *, now: dateti
     return quotation
 
 
+def _take_coupon(
+    subscription: Subscription, shown: Preview, quotation: Quotation | None, door: Door, *, now: datetime
+) -> None:
+    """Use the coupon up by one, where it takes something off."""
+    coupon = shown.coupon
+    if coupon is not None and any(coupon.covers(row.step.holding.product) for row in shown.rows if row.step.added):
+        coupon.take(customer=door.customer, subscription=subscription, quotation=quotation, now=now)
+
+
+def _changes(subscription: Subscription, steps: Iterable[Step], *, by: User | None, now: datetime) -> list[Change]:
+    """The steps as changes, in the order in which they are made real; not saved."""
+    kind = Change.Kind
+    found = []
+    for step in steps:
+        amounts = [
+            (kind.KEEP, step.kept, step.unit_price),
+            (kind.REMOVE, step.removed, step.unit_price),
+            (kind.END, step.replaced, step.unit_price),
+            (kind.DROP, step.dropped, step.unit_price),
+            (kind.FOLLOW, step.follows, step.unit_price),
+            *((kind.ADD, piece.quantity, piece.unit_price) for piece in step.pieces),
+        ]
+        found += [
+            Change(
+                subscription=subscription, kind=what, product=step.holding.product, quantity=quantity,
+                unit_price=unit_price, discount_percent=step.discount_percent,
+                discount_until=step.terms.discount_until, discount_after=step.terms.discount_after,
+                list_price=step.terms.price, created_at=now, created_by=by,
+            )
+            for what, quantity, unit_price in amounts
+            if quantity
+        ]  # fmt: skip
+    return found
+
+
 def settle(subscription: Subscription, steps: Iterable[Step], door: Door, *, now: datetime, day: date) -> None:
     """What costs nothing today is done at once: units that end with the period, that no longer do, and what is free."""
-    for step in steps:
-        name = "subscription.removed" if step.removed else "subscription.kept"
-        if step.removed:
-            subscription.end_at_renewal(step.holding.product, step.removed)
-        elif step.kept:
-            subscription.keep(step.holding.product, step.kept, day)
-        for piece in step.pieces:
-            name = "subscription.added"
-            subscription.add(
-                step.holding.product, piece.quantity, piece.unit_price, step.discount_percent, day,
-                list_price=step.terms.price.pk if step.terms.price else None, discount_until=step.terms.discount_until,
-            )  # fmt: skip
+    for change in _changes(subscription, steps, by=person(door.actor), now=now):
+        change.state, change.applied_at = Change.State.APPLIED, now
+        change.save()
+        make_real(change, subscription, day)
+        if change.kind not in EVENTS:
+            continue
         Event.record(
-            name,
+            EVENTS[Change.Kind(change.kind)],
             subscription,
             now=now,
             by=door.actor,
             customer=door.customer,
-            product=step.holding.product.name,
-            quantity=f"{(step.removed or step.added or step.kept).normalize():f}",
+            product=change.product.name,
+            quantity=f"{change.quantity.normalize():f}",
             on=subscription.period_end.isoformat() if subscription.period_end else "",
         )
 
@@ -569,22 +522,24 @@ def _quote(subscription: Subscription, shown: Preview, door: Door, *, now: datet
             "payment_policy": door.policy,
             "invoice_policy": QuotationVersion.InvoicePolicy.AT_ACCEPTANCE,
         },
-        lines=[
-            LineDraft(
-                kind="line",
-                name=row.step.holding.product.name,
-                detail=days,
-                product_id=row.step.holding.product.pk,
-                quantity=piece.quantity,
-                unit=row.step.holding.product.unit,
-                unit_price=piece.unit_price,
-                discount_percent=row.step.discount_percent,
-                list_price_id=row.step.terms.price.pk if row.step.terms.price else None,
-                discount_until=row.step.terms.discount_until,
-            )
-            for row in shown.rows
-            for piece in row.step.pieces
-        ],
+        lines=[_draft(charge, days, shown, customer.language) for charge in shown.charges],
         now=now,
     )
     return quotation
+
+
+def _draft(charge: Charge, days: str, shown: Preview, language: str) -> LineDraft:
+    """A charge as a line of its quotation."""
+    product, terms = charge.product, charge.step.terms if charge.step else Terms(NOTHING)
+    if not charge.is_off:
+        return LineDraft(
+            kind="line", name=product.name, detail=days, product_id=product.pk, quantity=charge.quantity,
+            unit=product.unit, unit_price=charge.unit_price, discount_percent=charge.discount_percent,
+            discount_until=terms.discount_until, discount_after=terms.discount_after,
+            list_price_id=terms.price.pk if terms.price else None,
+        )  # fmt: skip
+    with translation.override(language):
+        name, detail = _("Less what is left of %(name)s") % {"name": product.name}, days
+        if charge.step is None and shown.coupon is not None:
+            name, detail = _("Coupon %(code)s") % {"code": shown.coupon.code}, ""
+    return LineDraft(kind="allowance", name=name, detail=detail, product_id=product.pk, unit_price=charge.unit_price)

@@ -93,7 +93,7 @@ def accept_quotation(
     priced = price_selection(shown, choices)
     if priced.total_minor != seen_total_minor:
         raise Conflict(_("The total is not the one you saw. Nothing was accepted. Look at the quotation again."))
-    if priced.total_minor <= 0:
+    if priced.total_minor <= 0 and not (quotation.trial_days and priced.total_minor == 0):
         raise Invalid(_("With this choice nothing is left to buy. Choose at least one line, or reject the quotation."))
     _check_signature(shown, signature, consent=consent)
     sheet = build.quotation_sheet(shown, choices, now=now)

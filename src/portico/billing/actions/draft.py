@@ -59,6 +59,7 @@ class LineDraft:
     quantity_max: Decimal | None = None
     list_price_id: int | None = None
     discount_until: date | None = None
+    discount_after: Decimal = Decimal(0)
 
 
 # Beginning ------------------------------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def _rows(
         row = QuotationLine(
             version=version, key=draft.key or next_key, position=position, kind=draft.kind, name=draft.name.strip(),
             detail=draft.detail.strip(), product=product, unit=draft.unit, list_price_id=draft.list_price_id,
-            discount_until=draft.discount_until,
+            discount_until=draft.discount_until, discount_after=draft.discount_after,
         )  # fmt: skip
         next_key += 0 if draft.key else 1
         if not row.name:
@@ -284,7 +285,10 @@ def _put_amounts(row: QuotationLine, draft: LineDraft, quotation: Quotation) -> 
         product_rate=rate,
     )
     row.vat_category, row.vat_rate = decision.category, decision.rate
-    if quotation.fraction_days and row.product is not None and row.product.in_database:
+    joins = row.product is not None and row.product.in_database and draft.kind == Line.Kind.LINE
+    if joins and quotation.trial_days:
+        row.discount_percent, row.discount_after = Decimal(100), draft.discount_percent
+    if joins and quotation.fraction_days:
         row.part_days, row.part_of_days = quotation.fraction_days, quotation.fraction_of_days or 1
 
 
@@ -341,6 +345,8 @@ def draft_of(line: QuotationLine) -> LineDraft:
     decided = line.vat_category in NOT_DECIDED_HERE or (
         line.product is not None and line.vat_rate == line.product.vat_rate
     )
+    recurs = line.kind == Line.Kind.LINE and line.product is not None and line.product.in_database
+    free = recurs and line.version.quotation.trial_days > 0  # its own discount counts after the trial
     return LineDraft(
         kind=line.kind,
         name=line.name,
@@ -350,7 +356,7 @@ def draft_of(line: QuotationLine) -> LineDraft:
         quantity=line.quantity,
         unit=line.unit,
         unit_price=line.unit_price,
-        discount_percent=line.discount_percent,
+        discount_percent=line.discount_after if free else line.discount_percent,
         vat_rate=None if decided else line.vat_rate,
         optional=line.optional,
         selected=line.selected,

@@ -4,14 +4,14 @@ Every function runs inside the caller's transaction unless it says that it opens
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Event, User
+from portico.accounts.models import Event, Seller, User
 from portico.billing import letters, pricing
 from portico.billing.actions import bill
 from portico.billing.actions.renew import reprice
@@ -119,11 +119,13 @@ def _plan_changes(
             unit_price=line.unit_price,
             discount_percent=line.discount_percent,
             discount_until=line.discount_until,
+            discount_after=line.discount_after,
             list_price_id=line.list_price_id,
             created_at=now,
+            created_by=order.created_by,
         )
         for line, quantity in lines
-        if line.product_id and products[line.product_id].in_database
+        if line.kind == Line.Kind.LINE and line.product_id and products[line.product_id].in_database
     )
 
 
@@ -164,8 +166,15 @@ def confirm_order(order: Order, *, now: datetime) -> None:
 
 
 def _apply_changes(order: Order, *, now: datetime) -> None:
-    """Make the agreed changes real; what lives in the database is delivered by that."""
-    changes = list(order.changes.filter(state=Change.State.PENDING).select_related("product"))
+    """Make the agreed changes real; what lives in the database is delivered by that.
+
+    Raises Conflict when they were priced for the days of a period that is over: they would come for nothing from then on.
+    """
+    if is_over(order, today(now, order.seller.zone)):
+        raise Conflict(
+            _("The period that this order was priced for is over. Order it again; what was paid stays as credit.")
+        )
+    changes = list(order.changes.filter(state=Change.State.PENDING).select_related("product", "quotation"))
     renewal = order.version is not None and order.version.quotation.kind == Quotation.Kind.RENEWAL
     if changes or renewal:
         subscription = order.subscription or _open_subscription(order, now=now)
@@ -174,20 +183,61 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
             Event.record("subscription.renewed", subscription, now=now, customer=order.customer, order=order.number)
         for change in changes:
             if change.apply(subscription, now=now):
-                day = today(now, order.seller.zone)
-                if change.kind == Change.Kind.REMOVE:
-                    subscription.end_at_renewal(change.product, change.quantity)
-                elif change.kind == Change.Kind.KEEP:
-                    subscription.keep(change.product, change.quantity, day)
-                else:
-                    subscription.add(
-                        change.product, change.quantity, change.unit_price, change.discount_percent, day,
-                        list_price=change.list_price_id, discount_until=change.discount_until,
-                    )  # fmt: skip
+                make_real(change, subscription, today(now, order.seller.zone))
         if changes:
             Event.record("subscription.changed", subscription, now=now, customer=order.customer, order=order.number)
     in_database = order.lines.filter(kind=Line.Kind.LINE, product__kind__in=["application", "users", "plan", "theme"])
     in_database.update(delivered_quantity=F("quantity"))
+
+
+def make_real(change: Change, subscription: Subscription, day: date) -> None:
+    """Do to the subscription what a change says."""
+    product, quantity, kind = change.product, change.quantity, Change.Kind
+    if change.kind == kind.REMOVE:
+        subscription.end_at_renewal(product, quantity)
+    elif change.kind == kind.KEEP:
+        subscription.keep(product, quantity, day)
+    elif change.kind == kind.END:
+        subscription.end_now(product, quantity, day)
+    elif change.kind == kind.DROP:
+        subscription.drop_following(product, day)
+    else:
+        following = change.kind == kind.FOLLOW and subscription.period_end is not None
+        trial = change.quotation is not None and change.quotation.trial_days > 0
+        subscription.add(
+            product, quantity, change.unit_price, change.discount_percent,
+            subscription.period_end if following and subscription.period_end else day,
+            list_price=change.list_price_id,
+            discount_until=subscription.trial_ends_on if trial else change.discount_until,
+            discount_after=change.discount_after,
+        )  # fmt: skip
+
+
+def is_over(order: Order, day: date) -> bool:
+    """Whether an order for more was priced for the days of a period, and that period has ended by `day`."""
+    quotation = order.version.quotation if order.version is not None else None
+    if quotation is None or quotation.effective_on is None or not quotation.fraction_days:
+        return False
+    return quotation.effective_on + timedelta(days=quotation.fraction_days) <= day
+
+
+def cancel_lapsed(seller: Seller, *, now: datetime) -> int:
+    """Cancel orders for more that were not paid before their period ended; how many. Money that comes later stays as credit.
+
+    An order whose invoice was issued first is left to staff: that invoice must be credited.
+    """
+    day = today(now, seller.zone)
+    rows = Order.objects.filter(
+        seller=seller, state=Order.State.AWAITING_PAYMENT, invoice_before_payment=False,
+        version__quotation__kind=Quotation.Kind.UPSELL, version__valid_until__lt=day,
+    ).select_related("version__quotation")  # fmt: skip
+    lapsed = [order.pk for order in rows.order_by("id") if is_over(order, day)]
+    for key in lapsed:
+        with transaction.atomic():
+            order = Order.objects.select_for_update(of=("self",)).get(pk=key)
+            if order.state == Order.State.AWAITING_PAYMENT:  # else it was paid or cancelled at this very moment
+                cancel_order(order=order, by=None, now=now)
+    return len(lapsed)
 
 
 def _open_subscription(order: Order, *, now: datetime) -> Subscription:
@@ -208,7 +258,11 @@ def _open_subscription(order: Order, *, now: datetime) -> Subscription:
         created_at=now,
     )
     start = today(now, order.seller.zone)
-    subscription.start(start, next_period_end(start, start, order.term_months))
+    trial_days = order.version.quotation.trial_days if order.version is not None else 0
+    if trial_days:
+        subscription.start_trial(start, trial_days)
+    else:
+        subscription.start(start, next_period_end(start, start, order.term_months))
     Order.objects.filter(pk=order.pk).update(subscription=subscription)
     order.subscription = subscription
     Event.record("subscription.started", subscription, now=now, customer=order.customer, order=order.number)
@@ -284,7 +338,7 @@ def invoice_delivered(*, order: Order, by: User, now: datetime) -> Invoice:
         return bill.invoice_delivered(order, by=by, now=now)
 
 
-def cancel_order(*, order: Order, by: User, now: datetime) -> None:
+def cancel_order(*, order: Order, by: User | None, now: datetime) -> None:
     """Cancel before fulfilment. Without an invoice nothing else is made; with one, credit it first. Opens a transaction.
 
     What was paid in part becomes the customer's credit, for staff to look at.

@@ -52,6 +52,7 @@ class Renewing:
     vat_rate: Decimal
     ended_on: date | None = None
     discount_until: date | None = None
+    discount_after: Decimal = Decimal(0)
     listed: ListPrice | None = None
 
     @classmethod
@@ -68,6 +69,7 @@ class Renewing:
             vat_rate=row[f"{prefix}product__vat_rate"],
             ended_on=row[f"{prefix}ended_on"],
             discount_until=row[f"{prefix}discount_until"],
+            discount_after=row[f"{prefix}discount_after"],
             listed=from_row(row, f"{prefix}list_price__"),
         )
 
@@ -78,7 +80,8 @@ class Renewing:
         return cls(
             key=key, product_id=product.pk, kind=product.kind, quantity=item.quantity, unit_price=item.unit_price,
             discount_percent=item.discount_percent, vat_category=product.vat_category, vat_rate=product.vat_rate,
-            ended_on=item.ended_on, discount_until=item.discount_until, listed=item.listed,
+            ended_on=item.ended_on, discount_until=item.discount_until,
+            discount_after=item.discount_after, listed=item.listed,
         )  # fmt: skip
 
 
@@ -247,7 +250,7 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
         if problem or priced is None:
             _put_aside(row.pk, problem)
             continue
-        end = next_period_end(anchors.get(row.pk, start), start, row.term_months)
+        end = next_period_end(row.trial_ends_on or anchors.get(row.pk, start), start, row.term_months)
         yield Due(row, start, end, held, lines, priced)
 
 
@@ -292,9 +295,10 @@ def _write_anew(renewed: Iterable[tuple[Sequence[SubscriptionItem], Sequence[Ren
             claimed |= set() if free is None else {free}
             item.quantity, item.unit_price = line.quantity, line.unit_price
             item.discount_percent, item.discount_until = line.discount_percent, line.discount_until
+            item.discount_after = item.discount_after if line.discount_until else Decimal(0)
             item.list_price_id = line.listed.key if line.listed else None
         gone += [held[key].pk for key in touched - claimed]
-    names = ["quantity", "unit_price", "discount_percent", "discount_until", "list_price"]
+    names = ["quantity", "unit_price", "discount_percent", "discount_until", "discount_after", "list_price"]
     if changed:
         SubscriptionItem.objects.bulk_update(changed, names)
     if added:

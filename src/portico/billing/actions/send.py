@@ -58,7 +58,7 @@ def check_complete(version: QuotationVersion, now: datetime) -> date:
         if not (party.legal_name and party.country):
             raise Invalid(_("Name and country of both companies must be known before a quotation is sent."))
     priced = price_selection(version, {})
-    if priced.total_minor <= 0:
+    if priced.total_minor <= 0 and not (quotation.trial_days and priced.total_minor == 0):
         raise Invalid(_("The total must be above zero."))
     vat.check_groups([(group.category, group.rate) for group in priced.groups])
     refuse_what_cannot_be_invoiced(version, lines, priced, now)

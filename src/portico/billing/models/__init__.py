@@ -3,6 +3,7 @@
 from portico.billing.models.autopay import AutoPay, Collection
 from portico.billing.models.catalog import Price, Product, VatRate
 from portico.billing.models.change import Change
+from portico.billing.models.coupon import Coupon, CouponUse
 from portico.billing.models.decision import (
     Acceptance,
     Approval,
@@ -33,6 +34,8 @@ __all__ = [
     "ChangeRequest",
     "ChangeWish",
     "Collection",
+    "Coupon",
+    "CouponUse",
     "Database",
     "Dispute",
     "DunningPause",

@@ -67,7 +67,9 @@ def _is_named(row: models.Model) -> bool:
 class Product(models.Model):
     """Something the seller sells. Its kind decides tax place rules, delivery, and what happens to a database."""
 
-    privacy = {Privacy.NONE: "id seller code name description kind unit vat_category vat_rate is_active"}
+    privacy = {
+        Privacy.NONE: "id seller code name description kind unit vat_category vat_rate is_active minimum_months trial_days"
+    }
 
     class Kind(models.TextChoices):
         APPLICATION = "application"
@@ -91,6 +93,8 @@ class Product(models.Model):
     vat_category = models.CharField(max_length=1, choices=VatCategory, default=VatCategory.STANDARD)
     vat_rate = FourDecimals(default=20, help_text="percent, for a domestic sale")
     is_active = models.BooleanField(default=True)
+    minimum_months = models.PositiveSmallIntegerField(default=0, help_text="for how long it is agreed at least")
+    trial_days = models.PositiveSmallIntegerField(default=0, help_text="free days of a new database with this plan")
 
     class Meta:
         verbose_name, verbose_name_plural = _("product"), _("products")
@@ -104,6 +108,9 @@ class Product(models.Model):
                 condition=models.Q(vat_category="S", vat_rate__gt=0)
                 | (~models.Q(vat_category="S") & models.Q(vat_rate=0)),
                 name="product_rate_fits_category",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(minimum_months__lte=120, trial_days__lte=366), name="product_minimum_and_trial"
             ),
         ]
 

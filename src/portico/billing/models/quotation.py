@@ -37,7 +37,7 @@ class Quotation(models.Model):
     privacy = {
         Privacy.NONE: (
             "id seller number kind origin subscription database_name term_months current created_at "
-            "effective_on fraction_days fraction_of_days"
+            "effective_on fraction_days fraction_of_days trial_days"
         ),
         Privacy.OFFER: "customer",
         Privacy.ACTOR: "salesperson contact",
@@ -70,6 +70,7 @@ class Quotation(models.Model):
     effective_on = models.DateField(null=True, help_text="upsell: the first day charged")
     fraction_days = models.PositiveIntegerField(null=True, help_text="upsell: remaining days of the period")
     fraction_of_days = models.PositiveIntegerField(null=True, help_text="upsell: days in the period")
+    trial_days = models.PositiveSmallIntegerField(default=0, help_text="new: free days before the first term")
     current = models.OneToOneField(
         "billing.QuotationVersion", null=True, on_delete=models.PROTECT, related_name="+", help_text="last version sent"
     )
@@ -87,6 +88,9 @@ class Quotation(models.Model):
                 condition=Q(fraction_days__isnull=True, fraction_of_days__isnull=True)
                 | Q(fraction_days__lte=F("fraction_of_days"), fraction_of_days__gt=0),
                 name="quotation_fraction_at_most_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(trial_days=0) | Q(kind="new", trial_days__lte=366), name="quotation_trial_of_a_new_one"
             ),
             models.CheckConstraint(
                 condition=Q(kind="new") | Q(subscription__isnull=False), name="quotation_change_names_a_subscription"
@@ -360,7 +364,7 @@ class QuotationLine(Line):
     privacy = {
         Privacy.NONE: (
             "id version key position kind product quantity unit unit_price discount_percent part_days part_of_days "
-            "vat_category vat_rate list_price discount_until "
+            "vat_category vat_rate list_price discount_until discount_after "
             "net_minor optional selected quantity_min quantity_max"
         ),
         Privacy.OFFER: "name detail",
@@ -373,6 +377,7 @@ class QuotationLine(Line):
     quantity_min = OptionalFourDecimals(null=True, blank=True)
     quantity_max = OptionalFourDecimals(null=True, blank=True)
     discount_until = models.DateField(null=True, blank=True, help_text="the first renewal without the discount")
+    discount_after = FourDecimals(default=0, help_text="percent from then on, or after the trial")
     list_price = models.ForeignKey(
         Price, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False,
         help_text="the list price it stands at; empty: a price for this customer alone",

@@ -1,6 +1,6 @@
 """A customer's running database and the subscription that pays for it."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from portico.billing.models.catalog import Price, Product
 from portico.billing.models.pricelist import ListPrice
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict
-from portico.kit.periods import next_period_end
+from portico.kit.periods import add_months, next_period_end
 from portico.kit.privacy import Privacy
 
 
@@ -47,7 +47,9 @@ class Subscription(models.Model):
     """What is paid for a database each period. Periods are half-open days in the seller's zone."""
 
     privacy = {
-        Privacy.NONE: "id state currency term_months period_start period_end auto_renew renewal_problem created_at",
+        Privacy.NONE: (
+            "id state currency term_months period_start period_end auto_renew renewal_problem trial_ends_on created_at"
+        ),
         Privacy.SUBSCRIPTION: "customer database",
     }
 
@@ -68,6 +70,9 @@ class Subscription(models.Model):
     period_end = models.DateField(null=True, help_text="exclusive: the renewal date")
     auto_renew = models.BooleanField(default=False)
     renewal_problem = models.CharField(max_length=300, blank=True, help_text="why the last run could not renew it")
+    trial_ends_on = models.DateField(
+        null=True, blank=True, help_text="the first day that is paid; its first period is free"
+    )
     created_at = models.DateTimeField()
 
     objects = SubscriptionQuerySet.as_manager()
@@ -101,13 +106,49 @@ class Subscription(models.Model):
         self.save(update_fields=["state", "period_start", "period_end"])
         SubscriptionPeriod.objects.create(subscription=self, start=period_start, end=period_end)
 
+    def start_trial(self, first_day: date, days: int) -> None:
+        """Begin with a first period of free days; the run renews it into the first term that is paid, unless that is ended."""
+        self.trial_ends_on, self.auto_renew = first_day + timedelta(days=days), True
+        self.save(update_fields=["trial_ends_on", "auto_renew"])
+        self.start(first_day, self.trial_ends_on)
+
+    def committed_until(self, product: Product | None = None) -> date | None:
+        """Until when it is agreed at least, or one product of it; None when nothing is. A renewal on that day may end it."""
+        rows = (
+            self.items.filter(ended_on=None) if product is None else self.items.filter(ended_on=None, product=product)
+        )
+        found: date | None = rows.aggregate(latest=models.Max("committed_until"))["latest"]
+        return found
+
+    def end_now(self, product: Product, quantity: Decimal, on: date) -> None:
+        """Let `quantity` of `product` end today, where another takes its place; what ends with the period goes first."""
+        left = quantity
+        running = self.items.filter(product=product, started_on__lte=on).exclude(ended_on__lte=on)
+        for item in running.order_by("ended_on", "-id"):
+            ending = min(item.quantity, left)
+            if ending == item.quantity:
+                item.ended_on = on
+                item.save(update_fields=["ended_on"])
+            elif ending:
+                item.split(ending, ended_on=on)
+            left -= ending
+        if left:
+            raise Conflict(
+                _("There are not so many %(name)s in this subscription. Nothing was changed.") % {"name": product.name}
+            )
+
+    def drop_following(self, product: Product, on: date) -> None:
+        """Take back what was to begin with the next period."""
+        self.items.filter(product=product, started_on__gt=on).delete()
+
     def renew(self) -> "SubscriptionPeriod":
-        """Begin the next period, from the end of this one, of the same term; the first day of all is the anchor."""
+        """Begin the next period, from the end of this one, of the same term; the first day that was paid is the anchor."""
         first = self.periods.order_by("start").first()
         if first is None or self.period_end is None:
             raise Conflict(_("This subscription has not begun; there is nothing to renew."))
         start = self.period_end
-        self.period_start, self.period_end = start, next_period_end(first.start, start, self.term_months)
+        anchor = self.trial_ends_on or first.start
+        self.period_start, self.period_end = start, next_period_end(anchor, start, self.term_months)
         self.state = self.State.ACTIVE
         self.save(update_fields=["state", "period_start", "period_end"])
         return SubscriptionPeriod.objects.create(subscription=self, start=start, end=self.period_end)
@@ -120,7 +161,14 @@ class Subscription(models.Model):
         if self.period_end is None:
             raise Conflict(_("This subscription has not begun; there is nothing to remove."))
         left = quantity
-        for item in self.items.filter(product=product, ended_on=None).order_by("-unit_price", "-id"):
+        until = self.committed_until(product)
+        if until is not None and self.period_end < until:
+            raise Conflict(
+                _("%(name)s is agreed until %(date)s at least. Nothing was changed.")
+                % {"name": product.name, "date": until.isoformat()}
+            )
+        running = self.items.filter(product=product, ended_on=None, started_on__lt=self.period_end)
+        for item in running.order_by("-unit_price", "-id"):
             ending = min(item.quantity, left)
             if ending == item.quantity:
                 item.ended_on = self.period_end
@@ -149,6 +197,7 @@ class Subscription(models.Model):
                 unit_price=item.unit_price,
                 discount_percent=item.discount_percent,
                 discount_until=item.discount_until,
+                discount_after=item.discount_after,
                 list_price=item.list_price_id,
                 started_on=item.started_on,
                 ended_on=None,
@@ -171,19 +220,27 @@ class Subscription(models.Model):
         *,
         list_price: int | None = None,
         discount_until: date | None = None,
+        discount_after: Decimal = Decimal(0),
     ) -> None:
-        """Add `quantity` of `product`, into the item that stands at the same price, else a new one.
+        """Add `quantity` of `product` from `on`, into the item that stands at the same price, else a new one.
 
-        `list_price` is the key of the list price that it follows; `discount_until` the first renewal without the discount.
+        `list_price` is the key of the list price that it follows; `discount_until` the first renewal at `discount_after`
+        instead. What a subscription holds already of a product tells until when more of it is agreed; else its minimum term.
         """
-        same = self.items.filter(
-            product=product, unit_price=unit_price, discount_percent=discount_percent, ended_on=None,
-            list_price=list_price, discount_until=discount_until,
+        running = self.items.filter(product=product, ended_on=None, started_on__lte=on)
+        same = running.filter(
+            unit_price=unit_price, discount_percent=discount_percent, list_price=list_price,
+            discount_until=discount_until, discount_after=discount_after,
         ).first()  # fmt: skip
         if same is not None:
             same.quantity += quantity
             same.save(update_fields=["quantity"])
             return
+        committed_until, first = None, running.first()
+        if first is not None:
+            committed_until = first.committed_until
+        elif product.minimum_months:
+            committed_until = add_months(max(on, self.trial_ends_on or on), product.minimum_months)
         self.items.create(
             product=product,
             description=product.name,
@@ -191,7 +248,9 @@ class Subscription(models.Model):
             unit_price=unit_price,
             discount_percent=discount_percent,
             discount_until=discount_until,
+            discount_after=discount_after,
             list_price_id=list_price,
+            committed_until=committed_until,
             started_on=on,
         )
 
@@ -201,8 +260,8 @@ class SubscriptionItem(models.Model):
 
     privacy = {
         Privacy.NONE: (
-            "id subscription product description quantity unit_price discount_percent discount_until list_price "
-            "started_on ended_on"
+            "id subscription product description quantity unit_price discount_percent discount_until discount_after "
+            "list_price committed_until started_on ended_on"
         )
     }
 
@@ -213,10 +272,12 @@ class SubscriptionItem(models.Model):
     unit_price = FourDecimals(help_text="for one unit and one term, excluding VAT")
     discount_percent = FourDecimals(default=0)
     discount_until = models.DateField(null=True, blank=True, help_text="the first renewal without it; empty: it stays")
+    discount_after = FourDecimals(default=0, help_text="percent from then on")
     list_price = models.ForeignKey(
         Price, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False,
         help_text="the list price it was agreed at; empty: agreed for this customer alone",
     )  # fmt: skip
+    committed_until = models.DateField(null=True, blank=True, help_text="it ends on no renewal before this day")
     started_on = models.DateField()
     ended_on = models.DateField(null=True, blank=True)
 
@@ -247,8 +308,8 @@ class SubscriptionItem(models.Model):
         return SubscriptionItem(
             subscription_id=self.subscription_id, product_id=self.product_id, description=self.description,
             quantity=self.quantity, unit_price=self.unit_price, discount_percent=self.discount_percent,
-            discount_until=self.discount_until, list_price_id=self.list_price_id, started_on=self.started_on,
-            ended_on=self.ended_on,
+            discount_until=self.discount_until, discount_after=self.discount_after, list_price_id=self.list_price_id,
+            committed_until=self.committed_until, started_on=self.started_on, ended_on=self.ended_on,
         )  # fmt: skip
 
     def split(self, quantity: Decimal, *, ended_on: date) -> "SubscriptionItem":

@@ -34,7 +34,7 @@ from portico.billing.models import (
     Subscription,
 )
 from portico.billing.staff import editing
-from portico.billing.staff.begin import KINDS, TERMS, begin
+from portico.billing.staff.begin import KINDS, TERMS, begin, trial_days_offered
 from portico.billing.staff.comparing import conditions
 from portico.billing.staff.desk import by_id, customers_offered
 from portico.billing.staff.wishes import waiting_requests
@@ -255,6 +255,7 @@ def new(request: StaffRequest) -> HttpResponse:
         "templates": QuotationTemplate.objects.filter(seller=request.seller) if customer else [],
         "kinds": KINDS,
         "terms": TERMS,
+        "trial_days": trial_days_offered(request.seller) if customer else 0,
         "typed": request.POST,
         "error": error,
     }

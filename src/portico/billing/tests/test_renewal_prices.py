@@ -20,6 +20,7 @@ class Held:
     unit_price: Decimal = Decimal(20)
     discount_percent: Decimal = Decimal(0)
     discount_until: date | None = None
+    discount_after: Decimal = Decimal(0)
     ended_on: date | None = None
     listed: ListPrice | None = OLD
     product_id: int = 7

@@ -4,7 +4,7 @@ Nothing that carries money or evidence is here: a sold document is never edited 
 docs/decisions/0015-admin.md says what that takes.
 """
 
-from portico.home.admin import catalogue, company, people
+from portico.home.admin import catalogue, company, coupons, people
 from portico.home.admin.site import site
 
-__all__ = ["catalogue", "company", "people", "site"]
+__all__ = ["catalogue", "company", "coupons", "people", "site"]

@@ -47,7 +47,18 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted
 
     class Meta:
         model = Product
-        fields = ["name", "code", "description", "kind", "unit", "vat_category", "vat_rate", "is_active"]
+        fields = [
+            "name",
+            "code",
+            "description",
+            "kind",
+            "unit",
+            "vat_category",
+            "vat_rate",
+            "minimum_months",
+            "trial_days",
+            "is_active",
+        ]
         labels = {
             "name": lazy("Name"),
             "code": lazy("Code"),
@@ -56,18 +67,23 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted
             "unit": lazy("Unit"),
             "vat_category": lazy("VAT category"),
             "vat_rate": lazy("VAT rate"),
+            "minimum_months": lazy("Minimum term, months"),
+            "trial_days": lazy("Free trial, days"),
             "is_active": lazy("On sale"),
         }
         help_texts = {
             "code": lazy("Short, for searching. Made from the name if you leave it empty."),
             "unit": lazy("As printed after a quantity: days, users."),
             "vat_rate": lazy("For a sale at home. Other rates: under VAT rates."),
+            "minimum_months": lazy("For how long it is agreed at least; 0: until the next renewal."),
+            "trial_days": lazy("For a plan: proposed for a new database; 0: none."),
             "is_active": lazy("Offered when a quotation is written. Papers that name it stay as they are."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].required = False
+        for name in ("code", "minimum_months", "trial_days"):
+            self.fields[name].required = False
         self.fields["description"].widget.attrs["rows"] = 4
         if "kind" in self.fields:
             self.fields["kind"].choices = KINDS  # type: ignore[attr-defined]  # a choice field
@@ -87,6 +103,18 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted
             widget=widgets.UnfoldAdminSelectWidget,
         )
         self.initial["vat_rate"] = plain(chosen)
+
+    def clean_minimum_months(self) -> int:
+        """At most ten years."""
+        if (months := int(self.cleaned_data["minimum_months"] or 0)) > 120:
+            raise ValidationError(_("At most 120 months."))
+        return months
+
+    def clean_trial_days(self) -> int:
+        """At most a year."""
+        if (days := int(self.cleaned_data["trial_days"] or 0)) > 366:
+            raise ValidationError(_("At most 366 days."))
+        return days
 
     def clean_name(self) -> str:
         """Never blanks alone."""

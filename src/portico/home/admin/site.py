@@ -26,6 +26,7 @@ WANTED = {"index", "search", "jsi18n"}
 """Of the admin's own addresses, those that its pages call."""
 NAVIGATION = (
     ("inventory_2", "billing_product"),
+    ("local_activity", "billing_coupon"),
     ("percent", "billing_vatrate"),
     ("file_copy", "billing_quotationtemplate"),
     ("storefront", "accounts_seller"),

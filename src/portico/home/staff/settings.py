@@ -54,6 +54,12 @@ KEPT = (
         lazy("What you sell, and what it costs."),
     ),
     (
+        "tags",
+        "admin:billing_coupon_changelist",
+        lazy("Coupons"),
+        lazy("Codes that take something off."),
+    ),
+    (
         "calculator",
         "admin:billing_vatrate_changelist",
         lazy("VAT rates"),

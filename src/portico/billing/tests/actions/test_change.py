@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from portico import cast
 from portico.accounts.models import Membership
 from portico.billing import books
-from portico.billing.actions import change
+from portico.billing.actions import change, steps
 from portico.billing.models import (
     Change,
     Invoice,
@@ -67,7 +67,7 @@ def accept(world: World, quotation: Quotation) -> Order:
 
 def held(world: World) -> dict[str, tuple[int, int]]:
     """What stays and what ends of each product, by code."""
-    found = change.holdings(world.subscription(MAIN).items.select_related("product"), world.now.date())
+    found = steps.holdings(world.subscription(MAIN).items.select_related("product"), world.now.date())
     return {one.product.code: (int(one.stays), int(one.ends)) for one in found.values()}
 
 

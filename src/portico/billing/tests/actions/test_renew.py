@@ -72,7 +72,8 @@ def test_the_price_is_the_one_that_was_shown_ahead(world: World) -> None:
     items = [
         renew.Renewing.of(row)
         for row in one.items.values(
-            "id", "product_id", "quantity", "unit_price", "discount_percent", "discount_until", "ended_on", "product__kind",
+            "id", "product_id", "quantity", "unit_price", "discount_percent", "discount_until", "discount_after", "ended_on",
+            "product__kind",
             "product__vat_category", "product__vat_rate", *(f"list_price__{name}" for name in PRICE_COLUMNS),
         )
     ]  # fmt: skip

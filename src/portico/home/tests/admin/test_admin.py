@@ -26,6 +26,7 @@ PRODUCTS = f"{HERE}billing/product/"
 SETTINGS = {
     "accounts.Seller",
     "accounts.User",
+    "billing.Coupon",
     "billing.NumberSeries",
     "billing.Product",
     "billing.QuotationTemplate",
