@@ -5,7 +5,19 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from portico.accounts.models import Seller
-from portico.billing.actions import autopay, dunning, hooks, methods, notices, order, pay, remind, renew, schedule, verify
+from portico.billing.actions import (
+    autopay,
+    dunning,
+    hooks,
+    methods,
+    notices,
+    order,
+    pay,
+    remind,
+    renew,
+    schedule,
+    verify,
+)
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
