@@ -9,13 +9,13 @@ import struct
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 FONTS = Path(__file__).parent / "fonts"
-PLACEHOLDER = "?"
 JOINERS = "\u200c\u200d"
 """Zero width joiner and non-joiner: they carry meaning in Persian and in Indic scripts, and have no shape of their own."""
-_LOOSE_JOINER = re.compile(rf"(?<![^\s?])[{JOINERS}]+|[{JOINERS}]+(?![^\s?])")
+_LOOSE_JOINER = re.compile(rf"(?<![^\s\]])[{JOINERS}]+|[{JOINERS}]+(?![^\s\[])")
 _SILENT = frozenset({"Cc", "Cf", "Co", "Cs"})
 
 
@@ -43,21 +43,46 @@ def _ranges(font: bytes) -> Iterator[range]:
                 yield range(first, last + 1)
 
 
+def east_asian_font() -> Path:
+    """Chinese, Japanese and Korean in one file of 16 MB, which a package carries (ADR 0021)."""
+    spec = find_spec("noto_cjk_sans_jp_regular")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the package noto-cjk-sans-jp-regular is not installed")
+    return Path(spec.origin).parent / "NotoSansCJKjp-Regular.otf"
+
+
 @cache
-def covered(pattern: str = "*.ttf") -> frozenset[str]:
-    """The characters of all bundled fonts whose file name matches; read once for a process."""
+def covered(pattern: str = "") -> frozenset[str]:
+    """The characters of the fonts: of all, or of those bundled whose file name matches; read once for a process."""
+    files = sorted(FONTS.glob(pattern)) if pattern else [*sorted(FONTS.glob("*.ttf")), east_asian_font()]
     return frozenset(
         chr(point)
-        for path in sorted(FONTS.glob(pattern))
+        for path in files
         for points in _ranges(path.read_bytes())
         for point in points
         if unicodedata.category(chr(point)) not in _SILENT
     )
 
 
+def code_of(char: str) -> str:
+    """What stands for a character that no font holds: its code point, by which it can be looked up."""
+    return f"[U+{ord(char):04X}]"
+
+
+def missing(text: str) -> str:
+    """The characters of `text` for which the paper shows a code, each once; empty for nearly every text."""
+    if text.isascii():
+        return ""
+    fonts = covered()
+    found = unicodedata.normalize("NFC", text)
+    return "".join(dict.fromkeys(char for char in found if _one(char, fonts) == code_of(char)))
+
+
 def _one(char: str, fonts: frozenset[str]) -> str:
     """What is printed for one character that the fonts may lack."""
-    if char == "\n" or char in fonts:
+    if "\uff01" <= char <= "\uff5e":  # full-width letters: plain ones read better among ours
+        return unicodedata.normalize("NFKC", char)
+    if char == "\n" or (char in fonts and char != "\u3000"):
         return char
     if char in "\t\v\f":
         return " "
@@ -74,11 +99,11 @@ def _one(char: str, fonts: frozenset[str]) -> str:
     if plain != char and all(part in fonts for part in plain):
         return unicodedata.normalize("NFC", plain)
     base = plain[:1]
-    return base if base != char and base in fonts else PLACEHOLDER
+    return base if base != char and base in fonts else code_of(char)
 
 
 def printable(text: str) -> str:
-    """`text` with what the fonts cannot print replaced: full-width letters by plain ones, the rest by "?".
+    """`text` with what the fonts cannot print replaced: full-width letters by plain ones, the rest by their code.
 
     Line breaks stay. Controls go, and so do marks that turn the reading direction: a name must not rearrange a document.
     """
@@ -94,7 +119,7 @@ def plainly(text: str) -> str:
     fonts = covered("Inter-Regular.ttf")
     parts = unicodedata.normalize("NFC", text)
     return "".join(
-        char if char == "\n" or char in fonts else PLACEHOLDER
+        char if char == "\n" or char in fonts else code_of(char)
         for char in parts
         if unicodedata.category(char)[0] != "M" and char not in JOINERS
     )

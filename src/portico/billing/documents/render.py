@@ -21,7 +21,7 @@ from typing import Literal
 import segno
 import typst
 
-from portico.billing.documents.coverage import FONTS, PLACEHOLDER, plainly
+from portico.billing.documents.coverage import FONTS, code_of, east_asian_font, plainly
 from portico.billing.documents.sheet import Sheet
 from portico.billing.documents.wording import Data, wording
 
@@ -131,7 +131,8 @@ def _compiler() -> typst.Compiler:
 
 @cache
 def _fonts() -> typst.Fonts:
-    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[FONTS])
+    folders = [FONTS, east_asian_font().parent]
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)
 
 
 @lru_cache(maxsize=64)
@@ -166,11 +167,11 @@ def _unescaped(text: str) -> str:
 
 
 def _without(texts: Mapping[str, Data], missing: str) -> Mapping[str, Data]:
-    """`texts` with a cluster that cannot be shaped replaced: by its plain letters if it has some, else by "?"."""
+    """`texts` with a cluster that cannot be shaped replaced: by its plain letters if it has some, else by its codes."""
     letters = plainly(missing)
     if not missing:
         raise CannotSet("typst did not name the text that it cannot display")
-    instead = letters if letters != missing else PLACEHOLDER * len(missing)
+    instead = letters if letters != missing else "".join(map(code_of, missing))
     return _each_text(texts, lambda text: text.replace(missing, instead))
 
 

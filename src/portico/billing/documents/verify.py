@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from portico.accounts.models import Event
+from portico.billing.documents.coverage import code_of, missing
 from portico.billing.documents.einvoice import checker
 from portico.billing.documents.einvoice.terms import profile_of
 from portico.billing.documents.issued import has_xml, issued_xml, written
@@ -34,6 +35,7 @@ def verify(invoice: Invoice, *, now: datetime) -> bool:
         if invoice.einvoice_attempts < Invoice.MOST_ATTEMPTS:
             return False
         broken = [checker.Broken("", "fatal", str(fault)[:300])]
+    broken = [*broken, *unprintable(invoice)]
     fatal = any(one.is_fatal for one in broken)
     state = Invoice.EInvoice.FAILED if fatal else Invoice.EInvoice.PASSED
     with transaction.atomic():
@@ -44,6 +46,22 @@ def verify(invoice: Invoice, *, now: datetime) -> bool:
                 number=invoice.number,
             )  # fmt: skip
     return True
+
+
+def unprintable(invoice: Invoice) -> Sequence[checker.Broken]:
+    """A warning where a paper shows codes for characters that no font holds; the name blocks nothing (the XML has it whole)."""
+    lines = [text for line in invoice.content["lines"] for text in (line[2], line[3])]
+    texts = [*map(str, invoice.buyer.values()), invoice.title, *lines]
+    letters = "".join(dict.fromkeys("".join(missing(text) for text in texts)))
+    if not letters:
+        return []
+    logger.warning("a paper shows codes for characters that no font holds", extra={"invoice": invoice.pk})
+    codes = " ".join(code_of(letter) for letter in letters)
+    return [
+        checker.Broken(
+            "PDF", "warning", f"{gettext_noop('No font holds these characters: their codes are printed.')} {codes}"
+        )
+    ]
 
 
 def ask(invoice: Invoice) -> Sequence[checker.Broken]:

@@ -3,7 +3,7 @@
 # committed. Run it in an empty scratch folder that holds the sources named below; it writes the .ttf files beside itself.
 #
 #   python3 -m venv venv && venv/bin/pip install fonttools==4.68.0 brotli
-#   npm pack inter-ui@4.1.1 @fontsource-variable/newsreader@5.3.0     (unpack each into a folder of its own name)
+#   npm pack inter-ui@4.1.1 @fontsource-variable/newsreader@5.3.0 @expo-google-fonts/noto-emoji@0.4.7     (unpack each into a folder of its own name)
 #   apt-get download fonts-noto-core && dpkg -x fonts-noto-core_*.deb noto
 #   PATH=$PWD/venv/bin:$PATH sh …/fonts/build.sh
 #
@@ -81,4 +81,9 @@ for script in Arabic Hebrew Armenian Georgian Thai Devanagari Bengali Tamil; do
   pyftsubset "$noto/NotoSans$script-Regular.ttf" --output-file="$out/NotoSans$script-Regular.ttf" --unicodes="*" \
     --layout-features="*" --no-hinting --notdef-outline
 done
+
+# Emoji in one colour, each by itself: no joined families, no flags.
+emoji=$(find -L . -name NotoEmoji_400Regular.ttf | head -n 1)
+pyftsubset "$emoji" --output-file="$out/NotoEmoji-Regular.ttf" --layout-features="" --no-hinting --notdef-outline \
+  --drop-tables+=STAT,GSUB,GPOS --unicodes="U+203C,U+2049,U+2122,U+2139,U+2194-21AA,U+231A-23FF,U+24C2,U+25AA-27BF,U+2934-2B55,U+3030,U+303D,U+3297,U+3299,U+1F000-1FAFF"
 ls -l "$out"

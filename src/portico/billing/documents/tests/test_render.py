@@ -458,13 +458,23 @@ def test_names_of_the_world() -> None:
         "Ελληνική Εταιρεία",
         "ООО Ромашка",
         "Łódź Çankırı",
-        "株式会社 Kaisha",
+        "株式会社 Kaisha 北京 주식회사",
         "😀 Smile",
+        "ᏣᎳᎩ",
         "a\x00b\x07c",
         "\u202eevil",
     )
     text = said(replace(QUOTATION, buyer=SheetParty("For", "Name", names)))
-    for printed in ("Ελληνική Εταιρεία", "ООО Ромашка", "Łódź Çankırı", "???? Kaisha", "? Smile", "abc", "evil"):
+    for printed in (
+        "Ελληνική Εταιρεία",
+        "ООО Ромашка",
+        "Łódź Çankırı",
+        "株式会社 Kaisha 北京 주식회사",
+        "😀 Smile",
+        "[U+13E3]",
+        "abc",
+        "evil",
+    ):
         assert printed in text
 
 
@@ -498,13 +508,13 @@ def test_sums_of_any_size_do_not_touch() -> None:
     assert "1,234,567.8901 named users 9,999,999.1234 20% 999,999,999,999.99" in text
 
 
-@pytest.mark.parametrize("missing", ["株", "株式会社", "가나다라마바사아자차카타파하"])
+@pytest.mark.parametrize("missing", ["Ꮳ", "ᏣᎳᎩᎠ", "ᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭ"])
 def test_even_unchecked_texts_are_set(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Should the coverage ever be wrong, what typst names in its error is replaced, and at last everything strange."""
     monkeypatch.setattr(wording, "printable", lambda text: text)
     name = "".join(f"{char} é " for char in missing)
     text = said(replace(QUOTATION, buyer=SheetParty("For", name)))
-    assert "? é " * len(missing) in text
+    assert "".join(f"[U+{ord(char):04X}] é " for char in missing) in text
     assert "€40" in text
 
 

@@ -19,6 +19,7 @@ from portico.billing.actions.verify import verify_again, verify_due
 from portico.billing.documents import factur_x, issued
 from portico.billing.documents.einvoice import checker
 from portico.billing.documents.einvoice.checker import Broken, NoAnswer
+from portico.billing.documents.verify import unprintable
 from portico.billing.models import ExchangeRate, Invoice, InvoiceLine, NumberSeries
 from portico.cast import World
 from portico.kit.errors import Conflict
@@ -321,3 +322,22 @@ def test_a_logo_stands_on_the_paper_and_one_that_cannot_be_drawn_does_not_block_
     assert drawn != plain
     invoice.seller.logo = "<svg"
     assert issued.draw_pdf(invoice) == plain
+
+
+NAMES = (
+    "Šiauliai Žalgiris Ąžuolas UAB", "Ελληνική Εταιρεία Α.Ε.", "ООО «Ромашка»", "شركة الاختبار المحدودة", 'חברת בדיקה בע"מ',
+    "株式会社山田製作所", "北京科技有限公司", "주식회사 한국", "Café 😀 GmbH",
+    "👨\u200d👩\u200d👧 & Co", "ᏣᎳᎩ Ltd", "a\x00b\u202e<b>\ud800",
+    "शर्मा एंड संस", "บริษัท ทดสอบ จำกัด", "Ａｃｍｅ　Ｉｎｃ", "Đặng Thị Ngọc Ánh", "İstanbul Çiçekçilik A.Ş.", "O’Brien & Søn ‰ ½",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_the_world_blocks_an_invoice(world: World, now: datetime, name: str) -> None:
+    world.fontaine.legal_name = name
+    invoice = issue(world, now)
+    invoice.buyer = invoice.buyer | {"legal_name": name}
+    assert issued.draw_pdf(invoice).startswith(b"%PDF")
+    assert issued.written(invoice).ubl
+    warned = [one.rule for one in unprintable(invoice)]
+    assert warned == (["PDF"] if "Ꮳ" in name or "\ud800" in name else [])
