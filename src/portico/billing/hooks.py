@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Event
-from portico.billing.models import Invoice, Order, Payment, Quotation, Subscription
+from portico.billing.models import Invoice, Order, Payment, Quotation, Report, Subscription
 from portico.kit.delivering import Message, draws, queue
 from portico.kit.models import WebhookDelivery, WebhookEndpoint
 from portico.kit.periods import today
@@ -48,6 +48,8 @@ OTHER_NAMES = {
     "subscription.added": "subscription.updated",
     "subscription.removed": "subscription.updated",
     "subscription.kept": "subscription.updated",
+    "subscription.installed": "subscription.updated",
+    "subscription.lapsed": "subscription.updated",
     "subscription.renewed": "subscription.updated",
     "subscription.went_on": "subscription.updated",
 }
@@ -92,6 +94,7 @@ def subscription(delivery: WebhookDelivery) -> dict[str, Any] | None:
     day = today(delivery.happened_at, one.customer.seller.zone)
     items = one.items.filter(Q(ended_on=None) | Q(ended_on__gt=day)).select_related("product").order_by("id")
     event = delivery.data["event"]
+    report = event.get("report") or reported_for(event.get("order"))
     return {
         "database": one.database.name,
         "customer": one.customer_id,
@@ -112,8 +115,14 @@ def subscription(delivery: WebhookDelivery) -> dict[str, Any] | None:
         "quotation": event.get("quotation"),
         "order": event.get("order"),
         "invoice": event.get("number") or None,
-        "report": event.get("report"),
+        "report": report,
     }
+
+
+def reported_for(order: str | None) -> str | None:
+    """The report that led to an order, as the vendor's system calls it."""
+    rows = Report.objects.filter(quotation__versions__order__number=order) if order else Report.objects.none()
+    return rows.values_list("report_id", flat=True).first()
 
 
 @draws("quotation")

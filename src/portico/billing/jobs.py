@@ -15,6 +15,7 @@ from portico.billing.actions import (
     pay,
     remind,
     renew,
+    report,
     schedule,
     verify,
 )
@@ -142,6 +143,12 @@ def overdue_invoices(now: datetime) -> int:
 def newly_overdue(now: datetime) -> int:
     """Invoices that became overdue, for the history and for webhooks."""
     return remind.note_overdue(now)
+
+
+@sweep(every=60)
+def ended_grace(now: datetime) -> int:
+    """What was installed after a report and not settled in time."""
+    return report.end_grace(now)
 
 
 @sweep(every=30)

@@ -259,6 +259,18 @@ SENTENCES: dict[str, Sentence] = {
         "circle-check",
         lazy("%(quantity)s × %(product)s stays after all."),
     ),
+    "subscription.installed": Sentence(
+        lazy(
+            "%(who)s reported something added: it was installed at once, and stays if quotation %(quotation)s is settled."
+        ),
+        "package",
+        lazy("Something reported as added was installed at once, and stays if quotation %(quotation)s is settled."),
+    ),
+    "subscription.lapsed": Sentence(
+        lazy("%(who)s removed what was installed at once: quotation %(quotation)s was not settled in time."),
+        "clock",
+        lazy("What was installed at once was removed: quotation %(quotation)s was not settled in time."),
+    ),
     "subscription.went_on": Sentence(
         lazy("%(who)s renewed the subscription with invoice %(number)s."),
         "calendar-range",

@@ -199,8 +199,9 @@ def preview(
 
 
 def items_of(subscription: Subscription) -> list[SubscriptionItem]:
-    """The items of a subscription as pricing needs them: with their products and list prices."""
-    return list(subscription.items.select_related("product", "list_price").order_by("id"))
+    """The items of a subscription as pricing needs them, with products and list prices; not what runs ahead of its order."""
+    rows = subscription.items.filter(provisional=False)
+    return list(rows.select_related("product", "list_price").order_by("id"))
 
 
 def running_period(subscription: Subscription, day: date) -> Period:

@@ -25,6 +25,7 @@ from portico.billing.models import (
     Acceptance,
     Approval,
     ChangeRequest,
+    Mandate,
     Order,
     Quotation,
     QuotationVersion,
@@ -77,8 +78,11 @@ def accept_quotation(
     po_number: str,
     origin: Origin,
     now: datetime,
+    mandate: Mandate | None = None,
 ) -> Accepted:
     """Accept the version and total that the person saw; the order is made in the same transaction.
+
+    Under a `mandate` it is accepted in the name of who gave it, and the evidence holds the mandate and its wording.
 
     Raises Conflict when the version is not the current open one any more, it expired, or the total is another one;
     Forbidden without the role; Invalid without consent or a required signature. The PDF as accepted is stored first;
@@ -124,7 +128,8 @@ def accept_quotation(
             pdf_sha256=pdf.sha256,
             data_sha256=hashlib.sha256(canonical(evidence_data(current, choices, priced))).hexdigest(),
             terms_version=current.terms_version,
-            consent=_(CONSENT).format(company=by.customer.legal_name),
+            consent=mandate.consent if mandate else _(CONSENT).format(company=by.customer.legal_name),
+            mandate=mandate,
             po_number=po_number.strip()[:60],
             signer_name=signature.name.strip() or by.user.get_full_name(),
             signer_title=signature.title.strip(),

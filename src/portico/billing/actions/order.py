@@ -27,6 +27,7 @@ from portico.billing.models import (
     Quotation,
     QuotationLine,
     QuotationVersion,
+    Report,
     Subscription,
 )
 from portico.billing.models.line import LINE_FIELDS, Line
@@ -176,6 +177,8 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
         )
     changes = list(order.changes.filter(state=Change.State.PENDING).select_related("product", "quotation"))
     renewal = order.version is not None and order.version.quotation.kind == Quotation.Kind.RENEWAL
+    if order.version is not None:
+        Report.settle_for(order.version.quotation, now=now)
     if changes or renewal:
         subscription = order.subscription or _open_subscription(order, now=now)
         if renewal:

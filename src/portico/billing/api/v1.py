@@ -18,6 +18,7 @@ from portico.billing.api import (
     payments,
     products,
     quotations,
+    reports,
     subscriptions,
 )
 from portico.billing.api.problems import handle, told
@@ -51,6 +52,7 @@ for prefix, router in {
     "/customers/{int:customer}/members": members.router,
     "/products": products.router,
     "/databases": databases.router,
+    "/databases/{name}/reports": reports.router,
     "/subscriptions": subscriptions.router,
     "/quotations": quotations.router,
     "/orders": orders.router,

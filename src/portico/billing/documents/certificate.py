@@ -87,15 +87,25 @@ def _evidence(acceptance: Acceptance) -> list[tuple[str, str]]:
         (_("Who accepted"), "\n".join(part for part in (signer, account) if part)),
         (_("When"), _moment(acceptance.accepted_at)),
         (_("Signature"), signed),
-        (_("How the account was signed in"), {"password": _("E-mail address and password")}.get(
-            acceptance.auth_method, acceptance.auth_method
-        )),
+        (_("How the account was signed in"), _signed_in(acceptance)),
         (_("Network address and browser"), "\n".join(part for part in (acceptance.ip, acceptance.user_agent) if part)),
         (_("Terms"), _("Version %(version)s") % {"version": acceptance.terms_version} if acceptance.terms_version else ""),
         (_("Opened before"), _views(acceptance.view_history)),
         (_("SHA-256 of the document"), acceptance.pdf_sha256),
         (_("SHA-256 of its data"), acceptance.data_sha256),
     ]  # fmt: skip
+
+
+def _signed_in(acceptance: Acceptance) -> str:
+    """How the person was known; or under which mandate it was accepted by itself."""
+    mandate = acceptance.mandate
+    if mandate is None:
+        ways = {"password": _("E-mail address and password")}
+        return ways.get(acceptance.auth_method, acceptance.auth_method)
+    return _("Not signed in: accepted by itself under mandate %(number)s, given on %(moment)s") % {
+        "number": mandate.pk,
+        "moment": _moment(mandate.given_at),
+    }
 
 
 def _moment(at: datetime) -> str:

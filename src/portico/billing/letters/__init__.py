@@ -30,12 +30,13 @@ from portico.billing.letters.quotations import (
     quotation_rejected,
     quotation_sent,
 )
-from portico.billing.letters.subscriptions import renewal_ahead
+from portico.billing.letters.subscriptions import change_installed, renewal_ahead
 from portico.billing.letters.webhooks import webhook_dead
 
 __all__ = [
     "autopay_failed",
     "card_expires",
+    "change_installed",
     "changes_requested",
     "credit_notes_issued",
     "invoice_disputed",

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import DECIDES, drawn, members, sellers
 from portico.accounts.models import User
-from portico.billing.models import Acceptance, ChangeRequest, ChangeWish, Order, QuotationVersion
+from portico.billing.models import Acceptance, ChangeRequest, ChangeWish, Order, Quotation, QuotationVersion
 from portico.kit import formats
 from portico.kit.models import Letter
 from portico.kit.outbox import MEMBER, STAFF, Attachment, Drawn, Reader, kind, post
@@ -92,9 +92,11 @@ def _post(
 
 @kind("quotation_sent", label=lazy("A quotation was sent"))
 def draw_quotation_sent(letter: Letter) -> Drawn | None:
-    """What is offered, at what total, until when."""
+    """What is offered, at what total, until when; nothing where it was accepted by itself, which is told instead."""
     version = _version(letter)
-    return None if version.state in GONE else _drawn(letter, version)
+    by_mandate = Acceptance.objects.filter(version=version, mandate__isnull=False).exists()
+    reported = version.quotation.origin == Quotation.Origin.REPORT
+    return None if version.state in GONE or by_mandate else _drawn(letter, version, reported=reported)
 
 
 @kind("new_version", label=lazy("A new version of a quotation was sent"))

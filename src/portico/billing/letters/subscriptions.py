@@ -1,12 +1,12 @@
-"""The mail about a subscription: its renewal lies ahead."""
+"""The mails about a subscription: its renewal lies ahead, something was installed after a report."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as lazy
 
-from portico.accounts.letters import PAYS, drawn, members
-from portico.billing.models import Subscription
+from portico.accounts.letters import DECIDES, PAYS, drawn, members
+from portico.billing.models import Report, Subscription
 from portico.kit.models import Letter
 from portico.kit.outbox import Drawn, kind, post
 
@@ -39,4 +39,40 @@ def draw_renewal_ahead(letter: Letter) -> Drawn | None:
         customer=subscription.customer,
         path=reverse("my:subscriptions.detail", args=[subscription.database.name]),
         context={"subscription": subscription},
+    )
+
+
+def change_installed(report: Report, *, now: datetime) -> int:
+    """What a database reported runs at once, and stays if it is paid in time; returns how many readers there are."""
+    customer = report.subscription.customer
+    return post(
+        "change_installed",
+        members(customer, DECIDES, "change_installed", why="decides"),
+        about=f"report:{report.pk}",
+        data={"report": report.pk},
+        seller=customer.seller_id,
+        customer=customer.pk,
+        now=now,
+    )
+
+
+@kind("change_installed", label=lazy("Something was installed in a database"))
+def draw_change_installed(letter: Letter) -> Drawn | None:
+    """What runs now, until when without its order; nothing once it is settled or gone."""
+    rows = Report.objects.select_related("subscription__database", "subscription__customer__seller", "quotation")
+    report = rows.get(pk=letter.data["report"])
+    if report.state != Report.State.INSTALLED or report.quotation is None or report.grace_until is None:
+        return None
+    customer = report.subscription.customer
+    return drawn(
+        letter,
+        seller=customer.seller,
+        customer=customer,
+        path=reverse("my:quotations.detail", args=[report.quotation.number]),
+        context={
+            "database": report.subscription.database.name,
+            "items": list(report.items.select_related("product").order_by("pk")),
+            "last_day": report.grace_until - timedelta(days=1),
+            "number": report.quotation.number,
+        },
     )

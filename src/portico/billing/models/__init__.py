@@ -17,11 +17,13 @@ from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
 from portico.billing.models.exchange import ExchangeRate
 from portico.billing.models.imported import ImportedPaper
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
+from portico.billing.models.mandate import ChangePolicy, Mandate, MandateMonth
 from portico.billing.models.method import Enrolment, SavedMethod
 from portico.billing.models.number import NumberSeries
 from portico.billing.models.order import Order, OrderLine, PaymentRequest
 from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent, Reversal
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
+from portico.billing.models.report import Report
 from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
 from portico.billing.models.template import QuotationTemplate
 
@@ -31,6 +33,7 @@ __all__ = [
     "Approval",
     "AutoPay",
     "Change",
+    "ChangePolicy",
     "ChangeRequest",
     "ChangeWish",
     "Collection",
@@ -46,6 +49,8 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",
+    "Mandate",
+    "MandateMonth",
     "NumberSeries",
     "Order",
     "OrderLine",
@@ -62,6 +67,7 @@ __all__ = [
     "QuotationVersion",
     "QuotationView",
     "Reminder",
+    "Report",
     "Reversal",
     "SavedMethod",
     "Selection",

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from portico.accounts.models import User
+from portico.billing.models.mandate import Mandate
 from portico.billing.models.quotation import QuotationLine, QuotationVersion
 from portico.kit.decimals import OptionalFourDecimals
 from portico.kit.files import StoredFile
@@ -67,7 +68,9 @@ class Acceptance(models.Model):
     """The evidence of an acceptance, never changed: what was accepted, by whom, how (DOMAIN 3)."""
 
     privacy = {
-        Privacy.NONE: "id version selection total_minor pdf_sha256 data_sha256 pdf terms_version accepted_at po_number",
+        Privacy.NONE: (
+            "id version selection total_minor pdf_sha256 data_sha256 pdf terms_version accepted_at po_number mandate"
+        ),
         Privacy.EVIDENCE: "consent signer_name signer_title signature_kind signature auth_method ip user_agent view_history",
         Privacy.ACTOR: "accepted_by",
     }
@@ -92,6 +95,13 @@ class Acceptance(models.Model):
     signature = models.TextField(blank=True, help_text="the typed name, or the drawn path as SVG path data")
     accepted_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     auth_method = models.CharField(max_length=40)
+    mandate = models.ForeignKey(
+        Mandate,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="acceptances",
+        help_text="it was accepted by itself under",
+    )
     accepted_at = models.DateTimeField()
     ip = models.GenericIPAddressField(null=True)
     user_agent = models.CharField(max_length=300, blank=True)

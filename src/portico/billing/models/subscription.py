@@ -183,7 +183,8 @@ class Subscription(models.Model):
 
     def keep(self, product: Product, quantity: Decimal, on: date) -> None:
         """Take back that `quantity` units of `product` end with the period; the others go on ending. `on` is today."""
-        ending = self.items.filter(product=product, ended_on__gt=on).aggregate(sum=models.Sum("quantity"))["sum"]
+        rows = self.items.filter(product=product, ended_on__gt=on, provisional=False)
+        ending = rows.aggregate(sum=models.Sum("quantity"))["sum"]
         left = max((ending or Decimal(0)) - quantity, Decimal(0))
         self._join(product, on)
         if left:
@@ -191,7 +192,7 @@ class Subscription(models.Model):
 
     def _join(self, product: Product, on: date) -> None:
         """Every unit of `product` that ends after `on` goes on, in the item at its price."""
-        for item in self.items.filter(product=product, ended_on__gt=on).order_by("id"):
+        for item in self.items.filter(product=product, ended_on__gt=on, provisional=False).order_by("id"):
             same = self.items.filter(
                 product=product,
                 unit_price=item.unit_price,
@@ -254,6 +255,22 @@ class Subscription(models.Model):
             started_on=on,
         )
 
+    def install(
+        self,
+        product: Product,
+        quantity: Decimal,
+        unit_price: Decimal,
+        discount_percent: Decimal,
+        on: date,
+        *,
+        until: date,
+    ) -> "SubscriptionItem":
+        """Let `quantity` of `product` run ahead of its order, provisionally and until a day (exclusive); never renewed."""
+        return self.items.create(
+            product=product, description=product.name, quantity=quantity, unit_price=unit_price,
+            discount_percent=discount_percent, started_on=on, ended_on=until, provisional=True,
+        )  # fmt: skip
+
 
 class SubscriptionItem(models.Model):
     """One product of a subscription, priced per term."""
@@ -261,7 +278,7 @@ class SubscriptionItem(models.Model):
     privacy = {
         Privacy.NONE: (
             "id subscription product description quantity unit_price discount_percent discount_until discount_after "
-            "list_price committed_until started_on ended_on"
+            "list_price committed_until started_on ended_on provisional"
         )
     }
 
@@ -280,6 +297,9 @@ class SubscriptionItem(models.Model):
     committed_until = models.DateField(null=True, blank=True, help_text="it ends on no renewal before this day")
     started_on = models.DateField()
     ended_on = models.DateField(null=True, blank=True)
+    provisional = models.BooleanField(
+        default=False, help_text="runs ahead of its order, until it ends or the order comes"
+    )
 
     class Meta:
         ordering = ["id"]

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -17,8 +17,9 @@ from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
 from portico.billing.actions.change import change_for_customer, running_period
 from portico.billing.actions.renew import try_again
+from portico.billing.actions.report import attend
 from portico.billing.changing import offer, runs, seen_from, wanted_from
-from portico.billing.models import Invoice, Order, Quotation, Subscription
+from portico.billing.models import Invoice, Order, Quotation, Report, Subscription
 from portico.billing.subscribed import (
     COLUMNS,
     STATUSES,
@@ -93,13 +94,15 @@ def detail(request: StaffRequest, database: str) -> HttpResponse:
     if not found:
         raise Missing(_("There is no subscription of this name."))
     row = found[0]
-    customer = Customer.objects.select_related("seller").get(pk=row["customer_id"])
+    lapsed = Report.objects.to_attend(request.seller).filter(subscription=row["id"]).order_by("pk")
+    customer = Customer.objects.select_related("seller").annotate(lapsed=Exists(lapsed)).get(pk=row["customer_id"])
     complete(row, customer, day)
     context: dict[str, Any] = {
         "subscription": row,
         "customer": customer,
         "groups": in_groups(row["items"], row["currency"]),
         "runs": runs(row, day),
+        "lapsed": list(lapsed.values("report_id", "quotation__number", "grace_until")) if customer.lapsed else [],
         "periods": periods_of(row["id"], day),
     }
     context |= papers_of(
@@ -162,9 +165,23 @@ def change(request: StaffRequest, database: str) -> HttpResponse:
     return render(request, "billing/staff/subscriptions/change.html", context, status=400 if problem else 200)
 
 
+@staff("sales", "finance")
+@require_POST
+def seen(request: StaffRequest, database: str) -> HttpResponse:
+    """Somebody looked at what was installed, not paid in time and taken away again."""
+    found = Subscription.objects.filter(customer__seller=request.seller, database__name=database)
+    subscription = found.order_by("id").first()
+    if subscription is None:
+        raise Missing(_("There is no subscription of this name."))
+    attend(subscription=subscription, by=request.user, now=timezone.now())
+    messages.success(request, _("It is off the list on Today."))
+    return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
+
+
 urlpatterns = [
     path("subscriptions/", index, name="subscriptions.index"),
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
     path("subscriptions/<str:database>/change/", change, name="subscriptions.change"),
+    path("subscriptions/<str:database>/seen/", seen, name="subscriptions.seen"),
     path("subscriptions/<str:database>/again/", again, name="subscriptions.again"),
 ]

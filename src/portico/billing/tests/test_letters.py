@@ -10,7 +10,7 @@ from django.test import Client
 
 from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
-from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, send
+from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
 from portico.cast import World, line, write
@@ -310,6 +310,11 @@ def one_of_each(world: World) -> dict[str, Letter]:
     )
     endpoint.give_up("failing", now=world.now)
     hooks.tell_of_dead(world.now)
+    report.set_policy(seller=world.seller, policy="install_at_once", grace_days=9, by=world.admin, now=world.now)
+    report.report_change(
+        subscription=world.subscription("atelier-fontaine"), report_id="r-1", changes=[report.Reported("users", 1)],
+        by=None, now=world.now,
+    )  # fmt: skip
     found = {}
     for letter in Letter.objects.order_by("-id"):
         if letter.event not in found and render(letter) is not None:

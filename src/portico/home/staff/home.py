@@ -70,6 +70,11 @@ LOOKS = {
         ngettext_lazy("%(n)d subscription could not be renewed", "%(n)d subscriptions could not be renewed", "n"),
         lazy("Look"), "subscriptions", "status=active",
     ),
+    "reports": Look(
+        "warn", "clock",
+        ngettext_lazy("%(n)d installation ended unpaid", "%(n)d installations ended unpaid", "n"),
+        lazy("Look"), "subscriptions",
+    ),
     "letters": Look(
         "danger", "circle-alert",
         ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
@@ -207,6 +212,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "disputes": _("disputed on %(date)s"),
         "held_back": _("issued on %(date)s"),
         "renewals": _("due on %(date)s"),
+        "reports": _("ended on %(date)s"),
         "letters": _("written on %(date)s"),
         "webhooks": _("since %(date)s"),
         "expiring": _("Valid Until %(date)s"),

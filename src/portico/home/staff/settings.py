@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from portico.accounts.accent import contrast
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer, Seller
-from portico.billing.actions import setup
-from portico.billing.models import NumberSeries, Product
-from portico.kit.errors import Conflict
+from portico.billing.actions import report, setup
+from portico.billing.models import ChangePolicy, NumberSeries, Product
+from portico.kit.errors import Conflict, Invalid
 from portico.kit.periods import today
 
 
@@ -83,6 +83,12 @@ KEPT = (
         "admin:billing_numberseries_changelist",
         lazy("Number series"),
         lazy("How far the numbers have come."),
+    ),
+    (
+        "layers",
+        "staff:settings.changes",
+        lazy("Reported changes"),
+        lazy("What happens when a database reports an added user or application."),
     ),
     ("send", "staff:webhooks.index", lazy("Webhooks"), lazy("What your own systems are told, and whether it arrives.")),
 )
@@ -275,6 +281,32 @@ def customer(request: StaffRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("staff:customers.detail", args=[made.customer_id]))
 
 
+@staff("admin")
+@require_http_methods(["GET", "HEAD", "POST"])
+def changes(request: StaffRequest) -> HttpResponse:
+    """What becomes of a change that a database reports."""
+    standing, error = ChangePolicy.of(request.seller), ""
+    typed = {"policy": standing.policy, "grace_days": str(standing.grace_days)}
+    if request.method == "POST":
+        typed = {name: request.POST.get(name, "") for name in typed}
+        days = typed["grace_days"].strip()
+        try:
+            report.set_policy(
+                seller=request.seller,
+                policy=typed["policy"],
+                grace_days=int(days) if days.isascii() and days.isdigit() and len(days) < 4 else 0,
+                by=request.user,
+                now=timezone.now(),
+            )
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("Saved."))
+            return HttpResponseRedirect(reverse("staff:settings.index"))
+    context = {"typed": typed, "error": error}
+    return render(request, "home/staff/settings/changes.html", context, status=400 if error else 200)
+
+
 def is_begun(seller: Seller) -> bool:
     """Whether there is something to sell and somebody to sell it to; until then Today points here."""
     return not Seller.objects.filter(pk=seller.pk).filter(Q(products=None) | Q(customers=None)).exists()
@@ -282,5 +314,6 @@ def is_begun(seller: Seller) -> bool:
 
 urlpatterns = [
     path("settings/", index, name="settings.index"),
+    path("settings/changes/", changes, name="settings.changes"),
     *(path(f"settings/{stage.name}/", globals()[stage.name], name=f"settings.{stage.name}") for stage in STAGES),
 ]

@@ -22,6 +22,7 @@ from portico.billing.models import (
     Payment,
     Quotation,
     QuotationVersion,
+    Report,
     Subscription,
 )
 from portico.billing.models.line import Line
@@ -177,6 +178,15 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             title=F("database__name"),
             customer=F("customer__legal_name"),
             on=F("period_end"),
+        ),
+        Source(
+            "reports",
+            Report.objects.to_attend(seller),
+            noun=Value("subscriptions.detail"),
+            key=F("subscription__database__name"),
+            title=F("subscription__database__name"),
+            customer=F("subscription__customer__legal_name"),
+            on=F("grace_until"),
         ),
         Source(
             "letters",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
+from portico.billing.actions import report
 from portico.billing.models import Quotation, Subscription
 from portico.billing.tests.my.pages import books, form_of, queries_of, rows_of, sums_of, text_of
 from portico.cast import World
@@ -136,3 +137,24 @@ def test_a_subscription_that_does_not_run_offers_no_change(world: World, client_
     Subscription.objects.filter(database__name="atelier-fontaine").update(state="past_due")
     assert CHANGE not in client.get("/staff/subscriptions/atelier-fontaine/").content.decode()
     assert client.get(CHANGE).status_code == 409
+
+
+def test_what_was_installed_and_not_paid_stands_on_today_until_somebody_has_seen_it(
+    world: World, client_for: Browser
+) -> None:
+    report.set_policy(seller=world.seller, policy="install_at_once", grace_days=3, by=world.admin, now=world.ago(5))
+    made = report.report_change(
+        subscription=world.subscription(MAIN), report_id="r-7", changes=[report.Reported("users", 1)], by=None,
+        now=world.ago(5),
+    )  # fmt: skip
+    report.end_grace(world.now)
+    client, where = client_for(world.hanna), f"{LIST}{MAIN}/"
+    assert "1 installation ended unpaid" in text_of(client.get("/staff/"))
+    page = text_of(client.get(where))
+    assert made.quotation
+    assert made.quotation.number in page
+    assert "report r-7" in page
+    assert client.post(f"{where}seen/").status_code == 302
+    assert client.post(f"{where}seen/").status_code == 409
+    assert "ended unpaid" not in text_of(client.get("/staff/"))
+    assert client.post(f"{LIST}nobody-s/seen/").status_code == 404

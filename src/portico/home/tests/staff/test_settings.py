@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from portico.accounts.models import Customer, Seller, User
-from portico.billing.models import Product
+from portico.billing.models import ChangePolicy, Product
 from portico.billing.tests.my.pages import form_of, text_of
 from portico.cast import World
 from portico.home.staff.settings import STAGES, is_done
@@ -111,3 +111,14 @@ def test_only_an_administrator_sets_up(world: World, client_for: Browser, person
     assert client.get("/staff/settings/").status_code == 403
     assert "/staff/settings/" not in client.get("/staff/").content.decode()
     assert "/staff/settings/" in client_for(world.admin).get("/staff/").content.decode()
+
+
+def test_what_becomes_of_reported_changes_is_chosen(world: World, client_for: Browser) -> None:
+    client, where = client_for(world.admin), "/staff/settings/changes/"
+    assert "Quotation first" in text_of(client.get(where))
+    assert where in client.get("/staff/settings/").content.decode()
+    for wrong in ({"policy": "guess", "grace_days": "5"}, {"policy": "install_at_once", "grace_days": "0"}, {}):
+        assert client.post(where, wrong).status_code == 400
+    assert client.post(where, {"policy": "install_at_once", "grace_days": "5"}).status_code == 302
+    assert (ChangePolicy.of(world.seller).policy, ChangePolicy.of(world.seller).grace_days) == ("install_at_once", 5)
+    assert client_for(world.hanna).get(where).status_code == 403
