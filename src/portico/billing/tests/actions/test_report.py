@@ -353,7 +353,7 @@ def test_three_reports_at_the_same_moment_share_the_limit_on_their_whole_way(wor
     policy(world, "auto_accept")
     price = tell(world, "price", users=1).quotation.current.total_minor  # type: ignore[union-attr]
     mandate(world, price + price // 2)
-    made = at_once(*[lambda name=name: tell(world, name, users=1) for name in ("a", "b", "c")])  # type: ignore[misc]
+    made = at_once(*[lambda name=name: tell(world, name, users=1) for name in ("a", "b", "c")])
     assert sorted(one.state for one in made) == ["accepted", "quoted", "quoted"], made
     assert MandateMonth.objects.get().spent_minor == price
 
