@@ -19,8 +19,6 @@ from portico.billing import letters
 from portico.billing.actions.change import (
     Door,
     Preview,
-    Step,
-    holdings,
     items_of,
     locked,
     preview,
@@ -28,6 +26,7 @@ from portico.billing.actions.change import (
     settle,
 )
 from portico.billing.actions.decide import Origin, Signature, accept_quotation, needs_second_approval
+from portico.billing.actions.steps import Step, holdings
 from portico.billing.models import (
     ChangePolicy,
     Mandate,
@@ -117,6 +116,10 @@ def _wanted(subscription: Subscription, changes: Sequence[Reported], *, day: dat
         product = products.get(one.code)
         if product is None:
             raise Invalid(_("There is no product %(code)s. Nothing was changed.") % {"code": one.code})
+        if product.kind == Product.Kind.PLAN:
+            raise Invalid(
+                _("%(code)s is a plan. Plans are changed in the portal. Nothing was changed.") % {"code": one.code}
+            )
         stays = held[product.pk].stays if product.pk in held else Decimal(0)
         if one.added < 0 or one.removed < 0 or one.added == one.removed:
             raise Invalid(_("%(code)s: say how many were added or removed.") % {"code": one.code})

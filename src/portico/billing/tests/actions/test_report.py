@@ -108,6 +108,7 @@ def test_the_same_report_again_is_the_same_quotation_and_another_content_is_refu
         ("r-1", [Reported("users", 0, 11)]),
         ("r-1", [Reported("manufacturing", 1)]),
         ("r-1", [Reported("workshop", 1)]),
+        ("r-1", [Reported("plan-starter", 1)]),
         ("r-1", [Reported("users", 1), Reported("users", 2)]),
         ("r-1", [Reported("users", 200_000)]),
         ("r-1", []),
