@@ -97,7 +97,11 @@ def complete(row: dict[str, Any], customer: Customer, day: date) -> None:
     row["name"] = row["database__name"]
     for item in row["items"]:
         item["follows"] = item["started_on"] > day
-    row["holds"] = holds(item for item in row["items"] if not item["follows"])
+    running = [item for item in row["items"] if not item["follows"]]
+    plans = [str(item["description"]) for item in running if item["product__kind"] == Product.Kind.PLAN]
+    row["holds"] = holds(running)
+    row["plan"] = ", ".join(dict.fromkeys(plans))
+    row["users"] = sum(item["quantity"] for item in running if item["product__kind"] == Product.Kind.USERS)
     row["in_trial"] = row["trial_ends_on"] is not None and day < row["trial_ends_on"]
     row["term"] = term(row["term_months"])
     row["renews_on"] = row["period_end"] if row["state"] in RENEWING else None

@@ -155,6 +155,8 @@ def steps_to(
         if quantity == holding.renewed:
             continue
         if product.kind == Product.Kind.PLAN and quantity < holding.renewed:
+            if any(one.kind == Product.Kind.PLAN and wanted[one] for one in wanted):
+                continue  # the one that is wanted takes its place
             raise Invalid(_("The plan cannot be removed. Choose another plan, or write to us to end the subscription."))
         if not product.in_database or (not holding.runs and not product.is_active):
             raise Invalid(_("%(name)s cannot be added to a database.") % {"name": product.name})

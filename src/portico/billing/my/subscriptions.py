@@ -15,11 +15,12 @@ from portico.accounts.access import MemberRequest, member
 from portico.billing.actions import autopay
 from portico.billing.actions.change import request_change
 from portico.billing.actions.collect import method_for
-from portico.billing.changing import offer, runs, seen_from, wanted_from
+from portico.billing.changing import coupon_from, offer, runs, seen_from, wanted_from
 from portico.billing.models import Change, Collection, Invoice, Order, Quotation, Subscription
 from portico.billing.subscribed import COLUMNS, SHORT, STATUSES, complete, in_groups, papers_of, periods_of, with_items
 from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
+from portico.kit.money import line_net_minor
 from portico.kit.periods import today
 
 SORTS = {
@@ -83,6 +84,7 @@ def change(request: MemberRequest, database: str) -> HttpResponse:
             subscription=subscription,
             wanted=wanted,
             seen_minor=seen_from(request.POST),
+            coupon=coupon_from(request.POST),
             by=request.member,
             now=timezone.now(),
         )
@@ -150,7 +152,7 @@ def page(request: MemberRequest, database: str, fields: QueryDict, *, problem: s
         "subscription": row,
         "groups": in_groups(row["items"], row["currency"]),
         "periods": periods_of(row["id"], day),
-        "changes": changes_of(row["id"]) if runs(row, day) else [],
+        "changes": changes_of(row["id"], row["currency"]) if runs(row, day) else [],
         "today": day,
     } | papers_of(
         row["id"],
@@ -170,10 +172,18 @@ def page(request: MemberRequest, database: str, fields: QueryDict, *, problem: s
     return render(request, "billing/my/subscriptions/detail.html", context | {"problem": problem}, status=status)
 
 
-def changes_of(subscription: int) -> list[Change]:
-    """The latest changes that were made, newest first, each with who ordered it and by which order."""
-    made = Change.objects.filter(subscription=subscription, state=Change.State.APPLIED)
-    return list(made.select_related("product", "order__created_by").order_by("-applied_at", "-id")[:SHORT])
+LESS = {Change.Kind.REMOVE, Change.Kind.END, Change.Kind.DROP}
+
+
+def changes_of(subscription: int, currency: str) -> list[Change]:
+    """The latest changes that were made, newest first: by whom, by which order, `net_minor` more a term."""
+    rows = Change.objects.filter(subscription=subscription, state=Change.State.APPLIED)
+    rows = rows.select_related("product", "created_by", "order__created_by").order_by("-applied_at", "-id")
+    made = list(rows[:SHORT])
+    for one in made:
+        net = line_net_minor(one.quantity, one.unit_price, one.discount_percent, currency)
+        one.net_minor = -net if one.kind in LESS else net  # type: ignore[attr-defined]  # for the page
+    return made
 
 
 urlpatterns = [

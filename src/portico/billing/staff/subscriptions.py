@@ -18,7 +18,7 @@ from portico.accounts.models import Customer
 from portico.billing.actions.change import change_for_customer, running_period
 from portico.billing.actions.renew import try_again
 from portico.billing.actions.report import attend
-from portico.billing.changing import offer, runs, seen_from, wanted_from
+from portico.billing.changing import coupon_from, offer, runs, seen_from, wanted_from
 from portico.billing.models import Invoice, Order, Quotation, Report, Subscription
 from portico.billing.subscribed import (
     COLUMNS,
@@ -145,6 +145,7 @@ def change(request: StaffRequest, database: str) -> HttpResponse:
                 subscription=subscription,
                 wanted=wanted_from(fields, request.seller, request.user.language),
                 seen_minor=seen_from(fields),
+                coupon=coupon_from(fields),
                 by=request.user,
                 now=now,
             )

@@ -1,12 +1,13 @@
 """Changing a subscription through its page: what is chosen stands in the address, its price beside it, then the quotation."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from lxml import html
 
-from portico.billing.models import Quotation, Subscription
+from portico.billing.models import Price, Quotation, Subscription
 from portico.billing.tests.my.pages import books, form_of, queries_of, text_of
 from portico.cast import World
 
@@ -96,3 +97,82 @@ def test_the_page_costs_few_statements(world: World, client_for: Browser) -> Non
     client = client_for(world.camille)
     assert queries_of(client, PAGE) <= 12
     assert queries_of(client, f"{PAGE}?p-users=13&set=point-of-sale:1") <= 14
+
+
+# Plans, coupons, tiers, trials, minimum terms --------------------------------------------------------------------------
+
+
+def test_another_plan_is_chosen_and_unchosen_by_its_button(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    before = books()
+    page = client.get(PAGE)
+    assert products(page.content)["plan-business"] == "installed"
+    assert products(page.content)["plan-starter"] == "available"
+    page = client.get(PAGE, {"set": "plan-starter:1"})
+    assert products(page.content)["plan-business"] == "removing"
+    assert products(page.content)["plan-starter"] == "adding"
+    back = client.get(PAGE, form_of(page, PAGE, "GET") | {"set": "plan-starter:0"})
+    assert products(back.content)["plan-business"] == "installed"
+    kept = client.get(PAGE, form_of(page, PAGE, "GET") | {"set": "plan-business:1"})
+    assert products(kept.content)["plan-starter"] == "available"
+    assert books() == before
+    client.post(f"{PAGE}change/", form_of(page, "/change/"))
+    page = client.get(PAGE)
+    assert products(page.content)["plan-business"] == "ending"
+    assert products(page.content)["plan-starter"] == "following"
+    assert "Starter plan from the renewal on" in text_of(page)
+    assert world.camille.name in text_of(page)
+
+
+def test_a_coupon_is_typed_shown_and_stands_on_the_quotation(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    told = text_of(client.get(PAGE, {"p-users": "12", "coupon": "NOTHING"}))
+    assert "The code NOTHING is not valid" in told
+    page = client.get(PAGE, {"p-users": "12", "coupon": "hello-20"})
+    assert "It is taken off above." in text_of(page)
+    assert "20% until" in text_of(page)
+    form = form_of(page, "/change/")
+    answer = client.post(f"{PAGE}change/", form)
+    quotation = Quotation.objects.get(origin="portal")
+    assert answer.headers["Location"] == f"/my/quotations/{quotation.number}/"
+    assert quotation.current
+    assert quotation.current.lines.get().discount_percent == 20
+    assert str(quotation.current.total_minor) == form["seen"]
+    world.subscription("atelier-fontaine").items.filter(product__code="users").update(discount_percent=5)
+    page = client.get(PAGE, {"p-users": "12", "coupon": "hello-20"})
+    assert "It takes nothing off what you chose." in text_of(page)
+
+
+def test_tiers_a_minimum_term_and_a_trial_are_told(world: World, client_for: Browser) -> None:
+    client, subscription = client_for(world.camille), world.subscription("atelier-fontaine")
+    assert subscription.period_end
+    price = Price.objects.create(
+        product=world.products["users"], currency="EUR", term_months=12, valid_from=world.now.date(), model="graduated",
+        unit_price=228, tiers=[["10", "228"], ["15", "180"], [None, "120"]],
+    )  # fmt: skip
+    subscription.items.filter(product__code="users").update(list_price=price)
+    page = text_of(client.get(PAGE, {"p-users": "17"}))
+    for words in ("11 to 15", "from 16", "180.00", "5 × 180.00", "2 × 120.00"):
+        assert words in page, words
+    later = subscription.period_end + timedelta(days=1)
+    subscription.items.update(committed_until=later)
+    page = text_of(client.get(PAGE))
+    assert "Agreed until" in page
+    assert client.get(PAGE, {"p-users": "9"}).status_code == 400
+    Subscription.objects.filter(pk=subscription.pk).update(trial_ends_on=subscription.period_end)
+    page = text_of(client.get(PAGE, {"p-users": "11"}))
+    assert "Free trial until" in page
+    assert "Nothing is to pay until the trial ends" in page
+
+
+def test_what_changes_at_the_renewal_stands_beside_the_old_price(world: World, client_for: Browser) -> None:
+    subscription = world.subscription("atelier-fontaine")
+    item = subscription.items.get(product__code="manufacturing")
+    assert item.list_price
+    assert subscription.period_end
+    Price.objects.filter(pk=item.list_price.pk).update(moves_from=subscription.period_end)
+    Price.objects.create(
+        product=item.product, currency="EUR", term_months=12, valid_from=world.now.date(), unit_price=520
+    )
+    page = client_for(world.camille).get(PAGE)
+    assert "520.00 each, before 480.00" in text_of(page)

@@ -101,7 +101,7 @@ def test_the_page_shows_items_renewal_periods_and_papers(world: World, client_fo
     answer = client_for(world.camille).get(f"{LIST}{MAIN}/")
     told = text_of(answer)
     for words in (
-        "Business plan", "Manufacturing", "Users", "10 users", "1,200.00", "2,280.00", "Next renewal", "3,960.00",
+        "Business plan", "Manufacturing", "Users", "10 users", "1,200.00", "2,280.00", "Upcoming invoice", "3,960.00",
         "792.00", "Periods so far", world.order("Atelier database, first year").number,
         str(world.invoice("Atelier database, first year").number), "Workshop and showroom roll-out",
     ):  # fmt: skip

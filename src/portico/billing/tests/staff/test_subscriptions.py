@@ -52,7 +52,7 @@ def test_the_page_shows_items_renewal_and_papers_and_leads_to_them(world: World,
     before = books()
     answer = client.get(f"{LIST}{MAIN}/")
     told, page = text_of(answer), answer.content.decode()
-    for words in ("Business plan", "Yearly", "Next renewal", "Periods so far"):
+    for words in ("Business plan", "yearly", "Upcoming invoice", "Periods so far"):
         assert words in told
     assert f"/staff/customers/{world.fontaine.pk}/" in page
     subscription = world.subscription(MAIN)
