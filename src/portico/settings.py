@@ -388,6 +388,12 @@ PORTICO_WEBHOOK_SECRETS = {
 PORTICO_HOOK_PORTS = [int(port) for port in words("PORTICO_HOOK_PORTS", "443,8443") if port.isdigit()]
 PORTICO_HOOK_LOOPBACK = flag("PORTICO_HOOK_LOOPBACK")
 
+# Stripe (docs/operate/stripe.md): a restricted key; its account, where notices of others must not count; another address of
+# its API, for a stand-in on this machine. PORTICO_WEBHOOK_SECRET_STRIPE takes two secrets, separated by a comma.
+PORTICO_STRIPE_KEY = text("PORTICO_STRIPE_KEY")
+PORTICO_STRIPE_ACCOUNT = text("PORTICO_STRIPE_ACCOUNT")
+PORTICO_STRIPE_ADDRESS = text("PORTICO_STRIPE_ADDRESS").rstrip("/")
+
 # Work ----------------------------------------------------------------------------------------------------------------
 
 PORTICO_PROCESSES = number("PORTICO_PROCESSES", os.cpu_count() or 1)
@@ -440,8 +446,15 @@ def refuse_unsafe() -> None:
         faults.append(
             "PORTICO_PROVIDERS names sandbox, which takes no real money. Remove it (or set PORTICO_ALLOW_SANDBOX=1)."
         )
+    if "stripe" in PORTICO_PROVIDERS:
+        if not PORTICO_STRIPE_KEY.startswith(("rk_", "sk_")):
+            faults.append("PORTICO_STRIPE_KEY is not set. Set a restricted key of your account at Stripe, rk_live_…")
+        if PORTICO_STRIPE_ADDRESS and not flag("PORTICO_ALLOW_SANDBOX"):
+            faults.append(
+                "PORTICO_STRIPE_ADDRESS points to a stand-in for Stripe. Unset it (or set PORTICO_ALLOW_SANDBOX=1)."
+            )
     for name, value in PORTICO_WEBHOOK_SECRETS.items():
-        if len(value) < 16:
+        if any(len(one.strip()) < 16 for one in value.split(",")):
             faults.append(
                 f"PORTICO_WEBHOOK_SECRET_{name.upper()} is missing or short: anybody could report a payment. "
                 "Set the provider's signing secret, at least 16 characters."

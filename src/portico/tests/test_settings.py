@@ -52,6 +52,23 @@ def test_what_is_safe_starts(tmp_path: Path) -> None:
         ({"PORTICO_PROVIDERS": "sandbox", "PORTICO_ALLOW_SANDBOX": "1"}, "PORTICO_WEBHOOK_SECRET_SANDBOX is missing"),
         ({"PORTICO_PROVIDERS": "stripe"}, "PORTICO_WEBHOOK_SECRET_STRIPE is missing"),
         ({"PORTICO_PROVIDERS": "stripe", "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec"}, "at least 16 characters"),
+        (
+            {"PORTICO_PROVIDERS": "stripe", "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec_0123456789abcdef,whsec"},
+            "at least 16 characters",
+        ),
+        (
+            {"PORTICO_PROVIDERS": "stripe", "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec_0123456789abcdef"},
+            "PORTICO_STRIPE_KEY is not set",
+        ),
+        (
+            {
+                "PORTICO_PROVIDERS": "stripe",
+                "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec_0123456789abcdef",
+                "PORTICO_STRIPE_KEY": "rk_live_1",
+                "PORTICO_STRIPE_ADDRESS": "http://127.0.0.1:8420",
+            },
+            "PORTICO_STRIPE_ADDRESS points to a stand-in",
+        ),
         ({"PORTICO_MAIL_URL": "mail.example"}, "PORTICO_MAIL_URL must look like"),
         ({"PORTICO_MAIL_URL": "mailjet://key@"}, "MAILJET_API_KEY, MAILJET_SECRET_KEY"),
         ({"PORTICO_RUN": "prod"}, "Set it to production or embedded"),

@@ -166,7 +166,7 @@ class Enrolment(models.Model):
     key = models.CharField(max_length=64, unique=True, help_text="the idempotency key")
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     provider_reference = models.CharField(max_length=120, blank=True)
-    checkout_url = models.URLField(max_length=500, blank=True)
+    checkout_url = models.URLField(max_length=2000, blank=True)
     consent = models.CharField(max_length=500)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -73,7 +73,7 @@ class Payment(models.Model):
     received_on = models.DateField(null=True, help_text="the value day of a transfer, as the bank says")
     idempotency_key = models.CharField(max_length=64, unique=True)
     provider_reference = models.CharField(max_length=120, blank=True)
-    checkout_url = models.URLField(max_length=500, blank=True)
+    checkout_url = models.URLField(max_length=2000, blank=True)
     reference = models.CharField(max_length=140, blank=True, help_text="what the payer is asked to write on a transfer")
     payer_name = models.CharField(max_length=140, blank=True)
     failure_code = models.CharField(max_length=40, blank=True)

@@ -341,6 +341,10 @@ class Provider(ABC):
         """Whether a payment in this currency to this seller can be offered."""
         return True
 
+    def check(self) -> list[str]:
+        """What is wrong with its configuration, each with what to do, for whoever runs the portal; empty when all is well."""
+        return []
+
     @abstractmethod
     def start(self, purchase: Purchase) -> Started:
         """Begin. Called once per key, outside any transaction, after the attempt was committed.

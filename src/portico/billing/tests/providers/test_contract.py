@@ -38,6 +38,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=FOLDERS)
 def provider(request: pytest.FixtureRequest) -> Provider:
+    if request.param == "stripe":
+        request.getfixturevalue("company")
     found = providers.find(request.param)
     assert found is not None
     return found
