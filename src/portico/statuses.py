@@ -56,6 +56,10 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "paused": ("warn", "hourglass", _("Paused")),
         "ended": ("", "circle-x", _("Ended")),
     },
+    "api_key": {
+        "working": ("ok", "circle-check", _("Working")),
+        "revoked": ("", "ban", _("Revoked")),
+    },
     "letter": {
         "queued": ("accent", "clock", _("Waiting")),
         "sending": ("accent", "send", _("Being sent")),

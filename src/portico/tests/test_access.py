@@ -13,8 +13,9 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from portico.accounts import api_keys
 from portico.accounts.access import Access
-from portico.accounts.models import Customer, Membership, User
+from portico.accounts.models import ApiKey, Customer, Membership, User
 from portico.billing.actions import hooks
 from portico.billing.actions.dunning import pause_dunning
 from portico.billing.actions.pay import start_payment
@@ -172,6 +173,7 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("privacy", "token"): "somebody-else-s",
         ("members", "number"): payer.pk,
         ("letters", "number"): sent_letter(world).pk,
+        ("api_keys", "number"): key_of_the_erp(world).pk,
         ("webhooks", "number"): webhook_message(world).endpoint_id,
         ("deliveries", "number"): WebhookDelivery.objects.latest("id").webhook_id,
         ("dunning", "number"): pause_dunning(
@@ -183,6 +185,14 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         for parameter in ("key", "number", "payment", "id"):
             found[noun, parameter] = payment.pk
     return found
+
+
+def key_of_the_erp(world: World) -> ApiKey:
+    """A key of the API."""
+    made, _secret = api_keys.create(
+        seller=world.seller, name="ERP", scopes=["customers:read"], per_minute=60, by=world.admin, now=world.now
+    )
+    return made
 
 
 def rows_of_the_admin(world: World) -> dict[tuple[str, str], Any]:

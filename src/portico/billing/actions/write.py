@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from portico.kit.errors import Forbidden, Invalid
 from portico.kit.periods import today
 
 MOST_LINES = 500
+LONGEST_VALIDITY = timedelta(days=3660)
 
 
 def write_quotation(
@@ -46,6 +47,9 @@ def write_quotation(
         raise Forbidden(_("Quotations are written by sales and administrators."))
     if len(lines) > MOST_LINES:
         raise Invalid(_("A quotation has at most %(most)d lines.") % {"most": MOST_LINES})
+    latest = today(now, customer.seller.zone) + LONGEST_VALIDITY
+    if fields.get("valid_until") is not None and fields["valid_until"] > latest:
+        raise Invalid(_("Valid Until lies more than ten years ahead. Choose an earlier day."))
     deposit = fields.get("payment_policy") == QuotationVersion.PaymentPolicy.DEPOSIT
     if deposit and not 0 < fields.get("deposit_percent", Decimal(0)) < 100:
         raise Invalid(_("A deposit is above 0 and below 100 percent."))

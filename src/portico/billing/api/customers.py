@@ -1,6 +1,6 @@
 """Customers: the companies that buy."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 from django.http import HttpResponse
@@ -12,7 +12,18 @@ from portico.accounts import customers as actions
 from portico.accounts.models import Customer as Row
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Country, Currency, Email, Line, Time
+from portico.billing.api.shapes import (
+    MOST_KEY,
+    Body,
+    Country,
+    Currency,
+    Email,
+    GivenCurrency,
+    Line,
+    Moment,
+    Time,
+    Whole,
+)
 from portico.kit.errors import Missing
 
 router = Router(tags=["Customers"])
@@ -79,9 +90,11 @@ class NewCustomer(Body):
         "", max_length=20, description="Checked for format and check digits.", examples=["FR83404833048"]
     )
     electronic_address: Line = Field("", max_length=100)
-    currency: Currency | None = Field(None, description="That of the seller where it is left out.", examples=["EUR"])
+    currency: GivenCurrency | None = Field(
+        None, description="That of the seller where it is left out.", examples=["EUR"]
+    )
     language: Language | None = Field(None, description="That of the seller where it is left out.", examples=["fr"])
-    payment_terms_days: int = Field(30, ge=0, le=365)
+    payment_terms_days: Whole = Field(30, ge=0, le=365)
     owner: Owner | None = Field(None, description="Is invited by mail; members can be invited later as well.")
 
 
@@ -97,7 +110,7 @@ class CustomerChange(Body):
     region: Line | None = Field(None, max_length=80)
     electronic_address: Line | None = Field(None, max_length=100)
     language: Language | None = None
-    payment_terms_days: int | None = Field(None, ge=0, le=365, examples=[45])
+    payment_terms_days: Whole | None = Field(None, ge=0, le=365, examples=[45])
 
 
 class Filters(Body):
@@ -105,8 +118,8 @@ class Filters(Body):
 
     model_config = ConfigDict(extra="ignore", strict=False)
 
-    vat_id: str | None = Field(None, max_length=20, description="Exactly this VAT id, in its compact form.")
-    created_since: datetime | None = Field(
+    vat_id: Line | None = Field(None, max_length=20, description="Exactly this VAT id, in its compact form.")
+    created_since: Moment | None = Field(
         None, description="Added at this moment or later, in ISO 8601 with its offset."
     )
 

@@ -5,6 +5,7 @@ Idempotency-Key; a refusal rolls all of it back.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -22,6 +23,7 @@ from portico.kit.errors import Conflict, Refusal
 
 LARGEST_BODY = 1_000_000
 LONGEST_NAME = 128
+NAME = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_NAME}}}")
 SAFE = {"GET", "HEAD"}
 View = TypeVar("View", bound=Callable[..., Any])
 Run = Callable[..., HttpResponse]
@@ -177,7 +179,7 @@ def name_of(request: HttpRequest) -> str:
     if request.body and request.content_type != "application/json":
         raise Problem("unsupported_media_type", _("Send the body as JSON, with Content-Type: application/json."))
     name = request.headers.get("Idempotency-Key", "")
-    if not name or len(name) > LONGEST_NAME or not name.isascii() or not name.isprintable():
+    if not NAME.fullmatch(name):
         raise Problem(
             "idempotency_key_missing",
             _(

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.lines import DocumentLine, Totals, all_told, totals
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Minor, Number, Time
+from portico.billing.api.shapes import MOST_KEY, Body, Day, Minor, Number, Time
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Invoice as Row
 from portico.billing.models.invoice import overdue
@@ -77,7 +77,7 @@ class Filters(Body):
 
     customer_id: int | None = Field(None, ge=1, le=MOST_KEY, description="Those of this customer.")
     status: Status | None = Field(None, description="Those of this status.")
-    issued_since: date | None = Field(None, description="Issued on this day or later.")
+    issued_since: Day | None = Field(None, description="Issued on this day or later.")
 
 
 InvoiceNumber = PathEx[

@@ -1,6 +1,6 @@
 """Sales orders: what was bought, and how far it is delivered, invoiced and paid."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 from django.utils.translation import gettext as _
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.lines import DocumentLine, Totals, told, totals
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Currency, Minor, Number, Time
+from portico.billing.api.shapes import MOST_KEY, Body, Currency, Minor, Moment, Number, Time
 from portico.billing.models import Invoice
 from portico.billing.models import Order as Row
 from portico.kit.errors import Missing
@@ -76,7 +76,7 @@ class Filters(Body):
 
     customer_id: int | None = Field(None, ge=1, le=MOST_KEY, description="Those of this customer.")
     status: Status | None = Field(None, description="Those of this status.")
-    created_since: datetime | None = Field(
+    created_since: Moment | None = Field(
         None, description="Placed at this moment or later, in ISO 8601 with its offset."
     )
 

@@ -24,6 +24,7 @@ class Paging(Schema):
         None,
         min_length=1,
         max_length=500,
+        pattern=r"^[A-Za-z0-9_:-]+$",
         description="Where to go on: the cursor of the page before. Opaque, and bound to its list.",
     )
 

@@ -1,6 +1,6 @@
 """Payments: what came in and what it settles; transfers that arrived are booked here."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from portico.billing.actions import pay
 from portico.billing.api.customers import find as find_customer
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Currency, Line, Minor, Time
+from portico.billing.api.shapes import MOST_KEY, Body, Currency, Day, GivenCurrency, Line, Minor, Moment, Time, Whole
 from portico.billing.models import Invoice, Order
 from portico.billing.models import Payment as Row
 from portico.kit.errors import Missing
@@ -76,12 +76,12 @@ class PaymentDetail(Payment):
 class NewTransfer(Body):
     """A transfer as the bank statement shows it."""
 
-    customer_id: int = Field(..., ge=1, le=MOST_KEY, examples=[1])
-    amount_minor: int = Field(..., ge=1, le=MOST_MINOR, description="In minor units.", examples=[12000])
-    currency: Currency | None = Field(
+    customer_id: Whole = Field(..., ge=1, le=MOST_KEY, examples=[1])
+    amount_minor: Whole = Field(..., ge=1, le=MOST_MINOR, description="In minor units.", examples=[12000])
+    currency: GivenCurrency | None = Field(
         None, description="That of what it is for, or the customer's, where it is left out.", examples=["EUR"]
     )
-    received_on: date = Field(..., description="The value day.", strict=False, examples=["2026-11-09"])
+    received_on: Day = Field(..., description="The value day.", examples=["2026-11-09"])
     payer_name: Line = Field("", max_length=140, examples=["ATELIER FONTAINE SARL"])
     reference: Line = Field(
         "", max_length=60, description="The structured reference that the payer wrote.", examples=["RF18539007547034"]
@@ -98,7 +98,7 @@ class Filters(Body):
 
     customer_id: int | None = Field(None, ge=1, le=MOST_KEY, description="Those of this customer.")
     status: Status | None = Field(None, description="Those of this status.")
-    created_since: datetime | None = Field(
+    created_since: Moment | None = Field(
         None, description="Begun at this moment or later, in ISO 8601 with its offset."
     )
 

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from portico.billing.actions import catalogue
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import Body, Currency, GivenNumber, Line, Number, Text
+from portico.billing.api.shapes import Body, Currency, Day, GivenCurrency, GivenNumber, Line, Number, Text, Whole
 from portico.billing.models import Price as PriceRow
 from portico.billing.models import Product as Row
 from portico.billing.models.pricelist import Tier, tiers_of
@@ -105,13 +105,13 @@ class NewTier(Body):
 class NewPrice(Body):
     """A list price from a day on."""
 
-    currency: Currency
-    term_months: int = Field(..., ge=0, le=MOST_TERM, description="0: once; 1: a month; 12: a year.", examples=[12])
-    valid_from: date | None = Field(None, description="Today where it is left out.", strict=False)
+    currency: GivenCurrency
+    term_months: Whole = Field(..., ge=0, le=MOST_TERM, description="0: once; 1: a month; 12: a year.", examples=[12])
+    valid_from: Day | None = Field(None, description="Today where it is left out.")
     model: Model = Field("per_unit", examples=["per_unit"])
     unit_price: GivenNumber | None = Field(None, description="Needed but by tiers.", examples=["228"])
     tiers: list[NewTier] = Field([], max_length=catalogue.MOST_TIERS)
-    moves_from: date | None = Field(None, description="See the price that is told.", strict=False)
+    moves_from: Day | None = Field(None, description="See the price that is told.")
 
 
 class Filters(Body):

@@ -1,7 +1,7 @@
 """What values look like in the API: amounts in integer minor units, quantities as decimal text, days and times as ISO 8601."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -18,6 +18,8 @@ from pydantic import (
 
 from portico.kit.money import EXPONENTS
 
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+FIRST_YEAR, LAST_YEAR = 1970, 9000
 NUMBER = r"^-?[0-9]{1,12}(\.[0-9]{1,4})?$"
 LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 """One line: no control characters."""
@@ -42,6 +44,30 @@ def number_of(text: Any) -> Decimal:
     if not isinstance(text, str) or not re.fullmatch(NUMBER, text, re.ASCII):
         raise ValueError("a decimal number as text, such as 12.5, with up to four decimals")
     return Decimal(text)
+
+
+def whole_of(value: Any) -> Any:
+    """1.0 is the integer 1, as JSON sees it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def day_of(text: Any) -> Any:
+    """A day from `2026-11-09`, and from nothing else."""
+    if isinstance(text, date):
+        return text
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError("a day such as 2026-11-09")
+    return date.fromisoformat(text)
+
+
+def moment_of(text: Any) -> Any:
+    """A moment from RFC 3339, with its offset; one beyond what a database keeps is the first or last that it does."""
+    if not isinstance(text, str) or not MOMENT.fullmatch(text):
+        raise ValueError("a moment such as 2026-11-09T10:00:00Z")
+    moment = datetime.fromisoformat(text.upper())
+    if moment.year < FIRST_YEAR:
+        return datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+    return datetime(LAST_YEAR, 1, 1, tzinfo=UTC) if moment.year > LAST_YEAR else moment
 
 
 def printable(text: str) -> str:
@@ -77,6 +103,12 @@ GivenNumber = Annotated[
     WithJsonSchema({"type": "string", "pattern": NUMBER, "examples": ["12.5"]}),
 ]
 """The same as it is sent: text, never a JSON number, with up to four decimals."""
+Whole = Annotated[int, BeforeValidator(whole_of)]
+"""An integer that is sent in a body."""
+Day = Annotated[date, BeforeValidator(day_of)]
+"""A day that is sent."""
+Moment = Annotated[datetime, BeforeValidator(moment_of), Field(examples=["2026-11-09T10:00:00Z"])]
+"""A moment that is sent."""
 Time = Annotated[
     datetime,
     PlainSerializer(utc, return_type=str),
@@ -91,9 +123,14 @@ Text = Annotated[
 Currency = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{3}$"),
-    AfterValidator(known_currency),
     Field(description="ISO 4217.", examples=["EUR"]),
 ]
+GivenCurrency = Annotated[
+    str,
+    AfterValidator(known_currency),
+    WithJsonSchema({"type": "string", "enum": sorted(EXPONENTS), "description": "ISO 4217.", "examples": ["EUR"]}),
+]
+"""The same as it is sent."""
 Country = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2.", examples=["FR"])
 ]

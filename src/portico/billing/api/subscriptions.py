@@ -2,11 +2,11 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from portico.billing import pricing
 from portico.billing.actions import change
@@ -14,7 +14,7 @@ from portico.billing.api.databases import DatabaseName
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.lines import Totals, totals
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Currency, Minor, Number, Time
+from portico.billing.api.shapes import MOST_KEY, Body, Currency, Day, Minor, Number, Time
 from portico.billing.models import Product, SubscriptionItem
 from portico.billing.models import Subscription as Row
 from portico.kit.errors import Invalid, Missing
@@ -26,6 +26,7 @@ FIELDS = (
     "created_at",
 )  # fmt: skip
 MOST_CHANGES = 60
+WANTED = r"^[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,6}$"
 
 
 class Subscription(Body):
@@ -75,13 +76,13 @@ class Filters(Body):
 
     customer_id: int | None = Field(None, ge=1, le=MOST_KEY, description="Those of this customer.")
     status: Status | None = Field(None, description="Those in this state.")
-    renews_before: date | None = Field(None, description="Those whose period ends before this day.")
+    renews_before: Day | None = Field(None, description="Those whose period ends before this day.")
 
 
 class Wanted(Schema):
     """The change whose price is asked."""
 
-    set: list[str] = Field(
+    set: list[Annotated[str, StringConstraints(pattern=WANTED)]] = Field(
         ...,
         min_length=1,
         max_length=MOST_CHANGES,
