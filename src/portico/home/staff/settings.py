@@ -90,6 +90,12 @@ KEPT = (
         lazy("Reported changes"),
         lazy("What happens when a database reports an added user or application."),
     ),
+    (
+        "key-round",
+        "staff:api_keys.index",
+        lazy("API keys"),
+        lazy("Which of your own systems may ask, and what each may do."),
+    ),
     ("send", "staff:webhooks.index", lazy("Webhooks"), lazy("What your own systems are told, and whether it arrives.")),
 )
 """What is kept elsewhere, most of it in the admin: icon, page, title, what for."""
