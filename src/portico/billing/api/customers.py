@@ -17,12 +17,12 @@ from portico.billing.api.shapes import (
     Body,
     Country,
     Currency,
+    Days,
     Email,
     GivenCurrency,
     Line,
     Moment,
     Time,
-    Whole,
 )
 from portico.kit.errors import Missing
 
@@ -94,7 +94,7 @@ class NewCustomer(Body):
         None, description="That of the seller where it is left out.", examples=["EUR"]
     )
     language: Language | None = Field(None, description="That of the seller where it is left out.", examples=["fr"])
-    payment_terms_days: Whole = Field(30, ge=0, le=365)
+    payment_terms_days: Days = 30
     owner: Owner | None = Field(None, description="Is invited by mail; members can be invited later as well.")
 
 
@@ -110,7 +110,7 @@ class CustomerChange(Body):
     region: Line | None = Field(None, max_length=80)
     electronic_address: Line | None = Field(None, max_length=100)
     language: Language | None = None
-    payment_terms_days: Whole | None = Field(None, ge=0, le=365, examples=[45])
+    payment_terms_days: Days | None = Field(None, examples=[45])
 
 
 class Filters(Body):

@@ -11,7 +11,7 @@ from portico.billing.actions.database import open_database
 from portico.billing.api.customers import find as find_customer
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Time, Whole
+from portico.billing.api.shapes import MOST_KEY, Body, Key, Time
 from portico.billing.models import Database as Row
 from portico.kit.errors import Missing
 
@@ -42,7 +42,7 @@ class Databases(Page):
 class NewDatabase(Body):
     """A database that the vendor's system has opened."""
 
-    customer_id: Whole = Field(..., ge=1, le=MOST_KEY, examples=[1])
+    customer_id: Key = Field(..., examples=[1])
     name: str = Field(..., pattern=NAME, max_length=63, examples=["atelier-fontaine-test"])
 
 

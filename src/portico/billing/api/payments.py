@@ -13,11 +13,22 @@ from portico.billing.actions import pay
 from portico.billing.api.customers import find as find_customer
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Currency, Day, GivenCurrency, Line, Minor, Moment, Time, Whole
+from portico.billing.api.shapes import (
+    MOST_KEY,
+    Amount,
+    Body,
+    Currency,
+    Day,
+    GivenCurrency,
+    Key,
+    Line,
+    Minor,
+    Moment,
+    Time,
+)
 from portico.billing.models import Invoice, Order
 from portico.billing.models import Payment as Row
 from portico.kit.errors import Missing
-from portico.kit.money import MOST_MINOR
 
 router = Router(tags=["Payments"])
 Status = Literal["pending", "unknown", "succeeded", "failed", "cancelled", "refunded", "reversed"]
@@ -76,8 +87,8 @@ class PaymentDetail(Payment):
 class NewTransfer(Body):
     """A transfer as the bank statement shows it."""
 
-    customer_id: Whole = Field(..., ge=1, le=MOST_KEY, examples=[1])
-    amount_minor: Whole = Field(..., ge=1, le=MOST_MINOR, description="In minor units.", examples=[12000])
+    customer_id: Key = Field(..., examples=[1])
+    amount_minor: Amount = Field(..., description="In minor units.", examples=[12000])
     currency: GivenCurrency | None = Field(
         None, description="That of what it is for, or the customer's, where it is left out.", examples=["EUR"]
     )

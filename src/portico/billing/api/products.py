@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from portico.billing.actions import catalogue
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import Body, Currency, Day, GivenCurrency, GivenNumber, Line, Number, Text, Whole
+from portico.billing.api.shapes import Body, Currency, Day, GivenCurrency, GivenNumber, Line, MonthsOrOnce, Number, Text
 from portico.billing.models import Price as PriceRow
 from portico.billing.models import Product as Row
 from portico.billing.models.pricelist import Tier, tiers_of
@@ -24,7 +24,6 @@ CODE = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Kind = Literal["application", "theme", "users", "plan", "service", "goods"]
 Model = Literal["per_unit", "graduated", "volume", "flat"]
 FIELDS = ("id", "code", "name", "description", "kind", "unit", "vat_category", "vat_rate", "is_active")
-MOST_TERM = 120
 
 
 class Product(Body):
@@ -106,7 +105,7 @@ class NewPrice(Body):
     """A list price from a day on."""
 
     currency: GivenCurrency
-    term_months: Whole = Field(..., ge=0, le=MOST_TERM, description="0: once; 1: a month; 12: a year.", examples=[12])
+    term_months: MonthsOrOnce = Field(..., description="0: once; 1: a month; 12: a year.", examples=[12])
     valid_from: Day | None = Field(None, description="Today where it is left out.")
     model: Model = Field("per_unit", examples=["per_unit"])
     unit_price: GivenNumber | None = Field(None, description="Needed but by tiers.", examples=["228"])

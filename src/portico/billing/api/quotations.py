@@ -19,7 +19,7 @@ from portico.billing.api.databases import NAME
 from portico.billing.api.door import ApiRequest, scope
 from portico.billing.api.lines import DocumentLine, Totals, told, totals
 from portico.billing.api.pages import Page, Paging, cut
-from portico.billing.api.shapes import MOST_KEY, Body, Day, Email, GivenNumber, Line, Number, Text, Time, Whole
+from portico.billing.api.shapes import MOST_KEY, Body, Day, Email, GivenNumber, Key, Line, Months, Number, Text, Time
 from portico.billing.api.subscriptions import find as find_subscription
 from portico.billing.models import Quotation as Row
 from portico.billing.models import QuotationLine, QuotationVersion
@@ -112,7 +112,7 @@ class NewLine(Body):
 class NewQuotation(Body):
     """A quotation to write; it is sent by an operation of its own."""
 
-    customer_id: Whole = Field(..., ge=1, le=MOST_KEY, examples=[1])
+    customer_id: Key = Field(..., examples=[1])
     kind: Kind = Field("new", description="upsell and renewal name a database with a subscription.")
     database: str | None = Field(
         None,
@@ -121,7 +121,7 @@ class NewQuotation(Body):
         description="The database it opens or changes.",
         examples=["atelier-fontaine"],
     )
-    term_months: Whole = Field(12, ge=1, le=120, description="Of a new subscription.")
+    term_months: Months = Field(12, description="Of a new subscription.")
     contact: Email | None = Field(None, description="The member it is addressed to, by its e-mail address.")
     title: Line = Field(..., min_length=1, max_length=160, examples=["Business plan"])
     intro: Text = Field("", max_length=4000)

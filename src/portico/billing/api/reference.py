@@ -86,17 +86,33 @@ def shown(method: str, address: str, operation: dict[str, Any]) -> dict[str, Any
     }
 
 
-def fields_of(schema: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The fields of a body: name, kind in words, whether it must be there, what it is."""
+def fields_of(schema: dict[str, Any] | None, before: str = "") -> list[dict[str, Any]]:
+    """The fields of a body: name, kind in words, whether it must be there, what it is; those of its parts behind a dot."""
     if schema is None:
         return []
-    schemas = described()["components"]["schemas"]
-    whole = schemas[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
+    whole = resolved(schema)
     required = whole.get("required", [])
-    return [
-        {"name": name, "kind": kind_of(one), "required": name in required, "description": one.get("description", "")}
-        for name, one in whole.get("properties", {}).items()
-    ]
+    found = []
+    for name, one in whole.get("properties", {}).items():
+        found.append(
+            {
+                "name": f"{before}{name}",
+                "kind": kind_of(one),
+                "required": name in required,
+                "description": one.get("description", ""),
+            }
+        )
+        for part in (one, *one.get("anyOf", [])):
+            inner = part.get("items", part)
+            if "$ref" in inner:
+                found += fields_of(inner, f"{before}{name}[]." if "items" in part else f"{before}{name}.")
+    return found
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema, or the one that it refers to."""
+    schemas: dict[str, dict[str, Any]] = described()["components"]["schemas"]
+    return schemas[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
 
 
 def kind_of(schema: dict[str, Any]) -> str:

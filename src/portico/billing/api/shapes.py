@@ -16,10 +16,12 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from portico.kit.money import EXPONENTS
+from portico.accounts.customers import LONGEST_TERMS_DAYS
+from portico.kit.money import EXPONENTS, MOST_MINOR
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 1970, 9000
+LONGEST_TERM = 120
 NUMBER = r"^-?[0-9]{1,12}(\.[0-9]{1,4})?$"
 LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 """One line: no control characters."""
@@ -103,8 +105,13 @@ GivenNumber = Annotated[
     WithJsonSchema({"type": "string", "pattern": NUMBER, "examples": ["12.5"]}),
 ]
 """The same as it is sent: text, never a JSON number, with up to four decimals."""
-Whole = Annotated[int, BeforeValidator(whole_of)]
-"""An integer that is sent in a body."""
+MOST_KEY = 2**53
+# Integers that are sent in a body: their limits stand before the validator, so that the description tells them.
+Key = Annotated[int, Field(ge=1, le=MOST_KEY), BeforeValidator(whole_of)]
+Amount = Annotated[int, Field(ge=1, le=MOST_MINOR), BeforeValidator(whole_of)]
+Days = Annotated[int, Field(ge=0, le=LONGEST_TERMS_DAYS), BeforeValidator(whole_of)]
+Months = Annotated[int, Field(ge=1, le=LONGEST_TERM), BeforeValidator(whole_of)]
+MonthsOrOnce = Annotated[int, Field(ge=0, le=LONGEST_TERM), BeforeValidator(whole_of)]
 Day = Annotated[date, BeforeValidator(day_of)]
 """A day that is sent."""
 Moment = Annotated[datetime, BeforeValidator(moment_of), Field(examples=["2026-11-09T10:00:00Z"])]
@@ -141,4 +148,3 @@ Email = Annotated[
 ]
 NewEmail = Annotated[Email, Field(examples=["julien@fontaine.example"])]
 Minor = Annotated[int, Field(description="Minor units of the currency.", examples=[12000])]
-MOST_KEY = 2**53
