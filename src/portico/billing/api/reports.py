@@ -5,17 +5,18 @@ from typing import Annotated, Any, Literal
 
 from django.http import HttpResponse
 from ninja import Router
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from portico.billing.actions.report import LONGEST_ID, MOST_CHANGES, Reported, report_change
 from portico.billing.api.databases import DatabaseName
 from portico.billing.api.door import ApiRequest, scope
-from portico.billing.api.shapes import Body
+from portico.billing.api.shapes import Body, whole_of
 from portico.billing.api.subscriptions import find
 from portico.billing.models import Order
 
 router = Router(tags=["Databases"])
 MOST_UNITS = 100_000
+Units = Annotated[int, Field(ge=0, le=MOST_UNITS), BeforeValidator(whole_of)]
 Name = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", min_length=1, max_length=LONGEST_ID)]
 
 
@@ -23,8 +24,8 @@ class Changed(Body):
     """One product: how many units the database got, or how many it lost."""
 
     product: str = Field(..., max_length=40, pattern=r"^[A-Za-z0-9_-]+$", description="Its code.", examples=["users"])
-    added: int = Field(0, ge=0, le=MOST_UNITS, examples=[1])
-    removed: int = Field(0, ge=0, le=MOST_UNITS, examples=[0])
+    added: Units = Field(0, examples=[1])
+    removed: Units = Field(0, examples=[0])
 
 
 class NewReport(Body):
