@@ -441,7 +441,14 @@ def open_database(
         subscription.start(start, next_period_end(start, start, term))
         if state != Subscription.State.ACTIVE:
             subscription.state = state
-            subscription.save(update_fields=["state"])
+            end = subscription.period_end or start
+            if state in Subscription.LATE:
+                subscription.past_due_on = end
+            if state == Subscription.State.SUSPENDED:
+                subscription.suspended_on = end + timedelta(days=14)
+            if state == Subscription.State.ENDED:
+                subscription.ended_on = end
+            subscription.save(update_fields=["state", "past_due_on", "suspended_on", "ended_on"])
     for code, quantity in codes:
         product = world.products[code]
         price = product.prices.get(currency=customer.currency, term_months=term)
@@ -811,6 +818,7 @@ def _boutique_renewal(world: World, at: datetime) -> Story:
             "kind": "renewal",
             "origin": "renewal",
             "term_months": 1,
+            "renews_from": world.subscription("fontaine-boutique").period_end,
         },
     )
 

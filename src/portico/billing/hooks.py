@@ -52,6 +52,8 @@ OTHER_NAMES = {
     "subscription.lapsed": "subscription.updated",
     "subscription.renewed": "subscription.updated",
     "subscription.went_on": "subscription.updated",
+    "subscription.period_began": "subscription.updated",
+    "subscription.reactivated": "subscription.resumed",
 }
 """Events whose type has another name; all others go out under their own."""
 PASSED_ON = ("order", "number", "quotation", "report")

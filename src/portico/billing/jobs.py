@@ -6,6 +6,7 @@ from django.conf import settings
 
 from portico.accounts.models import Seller
 from portico.billing.actions import (
+    ahead,
     autopay,
     dunning,
     hooks,
@@ -17,6 +18,7 @@ from portico.billing.actions import (
     renew,
     report,
     schedule,
+    standing,
     verify,
 )
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
@@ -122,6 +124,18 @@ def renewals(now: datetime) -> int:
 def einvoices(now: datetime) -> int:
     """Issued papers whose e-invoice was not checked yet."""
     return verify.verify_due(now=now)
+
+
+@sweep(every=60)
+def standings(now: datetime) -> int:
+    """Subscriptions that begin an agreed period, are late, are suspended, pause or end."""
+    return sum(standing.keep_in_step(seller, now=now) for seller in Seller.objects.all())
+
+
+@sweep(every=60)
+def renewals_offered(now: datetime) -> int:
+    """Renewal quotations for those that do not renew by themselves."""
+    return sum(ahead.quote_ahead(seller, now=now) for seller in Seller.objects.all())
 
 
 # What is told by mail without anybody doing something.

@@ -290,6 +290,62 @@ SENTENCES: dict[str, Sentence] = {
         "calendar-range",
         lazy("The subscription was renewed by order %(order)s."),
     ),
+    "subscription.period_began": Sentence(
+        lazy("%(who)s let a period of the subscription begin."),
+        "calendar-range",
+        lazy("A period of the subscription began."),
+    ),
+    "subscription.past_due": Sentence(
+        lazy("%(who)s noted that something for this database is late."),
+        "triangle-alert",
+        lazy("Something for this database is late."),
+    ),
+    "subscription.suspended": Sentence(
+        lazy("%(who)s suspended the database."), "ban", lazy("The database was suspended.")
+    ),
+    "subscription.reactivated": Sentence(
+        lazy("%(who)s made the database active again: nothing is late any more."),
+        "circle-check",
+        lazy("Nothing is late any more: the database is active again."),
+    ),
+    "subscription.ended": Sentence(
+        lazy("%(who)s ended the subscription."), "circle-x", lazy("The subscription ended.")
+    ),
+    "subscription.cancellation_asked": Sentence(
+        lazy("%(who)s lets the subscription end with its period."),
+        "circle-x",
+        lazy("The subscription is to end with its period."),
+    ),
+    "subscription.cancellation_withdrawn": Sentence(
+        lazy("%(who)s keeps the subscription after all."), "undo-2", lazy("The subscription stays after all.")
+    ),
+    "subscription.pause_asked": Sentence(
+        lazy("%(who)s lets the subscription pause when its period ends."),
+        "clock",
+        lazy("The subscription is to pause when its period ends."),
+    ),
+    "subscription.pause_withdrawn": Sentence(
+        lazy("%(who)s does not let the subscription pause after all."),
+        "undo-2",
+        lazy("The subscription does not pause after all."),
+    ),
+    "subscription.paused": Sentence(
+        lazy("%(who)s paused the subscription."), "clock", lazy("The subscription paused.")
+    ),
+    "subscription.resume_asked": Sentence(
+        lazy("%(who)s asked to end the pause."), "calendar-range", lazy("The end of the pause was asked for.")
+    ),
+    "subscription.resumed": Sentence(lazy("%(who)s ended the pause."), "calendar-range", lazy("The pause ended.")),
+    "subscription.auto_renewal_on": Sentence(
+        lazy("%(who)s lets the subscription renew by itself."),
+        "calendar-range",
+        lazy("The subscription renews by itself from now on."),
+    ),
+    "subscription.auto_renewal_off": Sentence(
+        lazy("%(who)s no longer lets the subscription renew by itself."),
+        "calendar-range",
+        lazy("The subscription no longer renews by itself."),
+    ),
     "member.invited": Sentence(
         lazy("%(who)s invited somebody to the portal."), "user-plus", lazy("Somebody was invited.")
     ),

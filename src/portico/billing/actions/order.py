@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
 from portico.billing import letters, pricing
-from portico.billing.actions import bill
-from portico.billing.actions.renew import reprice
+from portico.billing.actions import bill, standing
 from portico.billing.actions.settle import release_request
 from portico.billing.models import (
     Change,
@@ -182,8 +181,7 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
     if changes or renewal:
         subscription = order.subscription or _open_subscription(order, now=now)
         if renewal:
-            reprice(subscription, on=subscription.renew().start)
-            Event.record("subscription.renewed", subscription, now=now, customer=order.customer, order=order.number)
+            standing.renewed(subscription, order, now=now)
         for change in changes:
             if change.apply(subscription, now=now):
                 make_real(change, subscription, today(now, order.seller.zone))

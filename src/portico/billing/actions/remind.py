@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from portico.accounts.models import Event, Seller
 from portico.billing import letters
-from portico.billing.models import Invoice, QuotationVersion, Subscription
+from portico.billing.models import Invoice, QuotationVersion, RenewalRules, Subscription, SubscriptionPeriod
 from portico.kit.models import Letter
 from portico.kit.periods import today
 
@@ -21,9 +22,10 @@ EXPIRES_WITHIN = timedelta(days=3)
 AT_LEAST_SENT = timedelta(days=2)
 """So long ago a quotation was sent at least: a short validity needs no reminder of what has just come."""
 NOTED_WITHIN = timedelta(days=7)
-RENEWAL_DAYS = (30, 7)
+RENEWAL_DAYS = (30, 7, 1)
 SHORT_TERM_MONTHS = 1
-"""Of a subscription from month to month only the last reminder is sent."""
+"""Of a subscription from month to month only the reminders of the last week are sent."""
+LAST_WEEK = 7
 
 
 def remind_expiring(now: datetime) -> int:
@@ -74,19 +76,29 @@ def _overdue_noted(keys: Collection[int]) -> set[str]:
 
 
 def remind_renewals(now: datetime) -> int:
-    """Subscriptions whose period ends within 30 and within 7 days; returns how many letters were written."""
+    """Subscriptions whose period ends within 30, 7 days and one day, and those that renew by themselves as long ahead as the
+    seller's rules say; returns how many letters were written. Not what ends or pauses then, or is renewed already.
+    """
     written = 0
     for seller in Seller.objects.all():
         day = today(now, seller.zone)
-        for days, shorter in pairwise((*RENEWAL_DAYS, 0)):
+        ahead = RenewalRules.of(seller).ahead_days
+        longer = (ahead,) if ahead > RENEWAL_DAYS[0] else ()
+        agreed = SubscriptionPeriod.objects.filter(subscription=OuterRef("pk"), start__gte=OuterRef("period_end"))
+        for days, shorter in pairwise((*longer, *RENEWAL_DAYS, 0)):
             rows = Subscription.objects.filter(
+                ~Exists(agreed),
                 customer__seller=seller,
                 state=Subscription.State.ACTIVE,
+                leave_asked_at=None,
+                pause_asked_at=None,
                 period_end__gt=day + timedelta(days=shorter),
                 period_end__lte=day + timedelta(days=days),
             ).select_related("customer")
-            if days != RENEWAL_DAYS[-1]:
+            if days > LAST_WEEK:
                 rows = rows.filter(term_months__gt=SHORT_TERM_MONTHS)
+            if days > RENEWAL_DAYS[0]:
+                rows = rows.filter(auto_renew=True)
             found = {f"subscription:{one.pk}": one for one in rows}
             told = {(about, data["end"]) for about, data in _told("renewal_ahead", found) if data["days"] == days}
             for about, one in found.items():

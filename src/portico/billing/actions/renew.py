@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -189,7 +189,11 @@ def _due(seller: Seller, day: date) -> QuerySet[Subscription]:
         auto_renew=True,
         period_end__lte=day,
         renewal_problem="",
-    )
+        leave_asked_at=None,
+        pause_asked_at=None,
+    ).exclude(resumes_on__gt=day)
+    agreed = SubscriptionPeriod.objects.filter(subscription=OuterRef("pk"), start__gte=OuterRef("period_end"))
+    rows = rows.filter(~Exists(agreed))
     locked = rows.select_for_update(of=("self",), skip_locked=connection.features.has_select_for_update_skip_locked)
     return locked.select_related("customer__seller", "database").order_by("period_end", "id")
 
@@ -200,8 +204,12 @@ def _renew(rows: Sequence[Subscription], seller: Seller, *, now: datetime) -> in
     periods = [SubscriptionPeriod(subscription=one.subscription, start=one.start, end=one.end) for one in found]
     SubscriptionPeriod.objects.bulk_create(periods)
     for one in found:
-        one.subscription.period_start, one.subscription.period_end = one.start, one.end
-    Subscription.objects.bulk_update([one.subscription for one in found], ["period_start", "period_end"])
+        one.subscription.period_start, one.subscription.period_end, one.subscription.resumes_on = (
+            one.start,
+            one.end,
+            None,
+        )
+    Subscription.objects.bulk_update([one.subscription for one in found], ["period_start", "period_end", "resumes_on"])
     _write_anew([(one.items, one.lines) for one in found])
     papers = [
         _paper(one, period, seller, now) for one, period in zip(found, periods, strict=True) if one.priced.total_minor
@@ -227,13 +235,13 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
         items[item.subscription_id].append(item)
     history = history_for(
         [item for row in rows for item in items[row.pk]],
-        max((row.period_end for row in rows if row.period_end), default=None),
+        max((row.next_start for row in rows if row.next_start), default=None),
     )
     first = SubscriptionPeriod.objects.filter(subscription__in=keys).order_by().values_list("subscription")
     anchors = dict(first.annotate(first=Min("start")))
     for row in rows:
         row.customer.seller = seller
-        start = row.period_end
+        start = row.next_start
         assert start is not None, "the database holds that what runs has a period"
         held = [item for item in items[row.pk] if item.ended_on is None or item.ended_on > start]
         renewing = [Renewing.of_item(place, item) for place, item in enumerate(held)]
@@ -250,7 +258,9 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
         if problem or priced is None:
             _put_aside(row.pk, problem)
             continue
-        end = next_period_end(row.trial_ends_on or anchors.get(row.pk, start), start, row.term_months)
+        end = next_period_end(
+            row.anchored_on or row.trial_ends_on or anchors.get(row.pk, start), start, row.term_months
+        )
         yield Due(row, start, end, held, lines, priced)
 
 

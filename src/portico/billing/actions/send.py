@@ -91,9 +91,13 @@ def refuse_what_cannot_be_invoiced(
 def withdraw_quotation(*, quotation: Quotation, by: Actor, now: datetime) -> None:
     """The seller takes an open quotation back."""
     with transaction.atomic():
-        version = current_version(quotation)
-        version.withdraw(by=person(by), now=now)
-        record("quotation.withdrawn", version, by=by, now=now)
+        withdraw_version(current_version(quotation), by=by, now=now)
+
+
+def withdraw_version(version: QuotationVersion, *, by: Actor | None, now: datetime) -> None:
+    """Take one version back; it comes with its quotation and customer. Inside the caller's transaction."""
+    version.withdraw(by=person(by), now=now)
+    record("quotation.withdrawn", version, by=by, now=now)
 
 
 @prepared
@@ -133,7 +137,7 @@ def current_of(quotation: Quotation) -> QuotationVersion:
     return version
 
 
-def record(name: str, version: QuotationVersion, *, by: Actor, now: datetime, **data: Any) -> None:
+def record(name: str, version: QuotationVersion, *, by: Actor | None, now: datetime, **data: Any) -> None:
     """The event, with the number and version it is about, for both sides to read."""
     quotation = version.quotation
     Event.record(

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Q, Sum
 
 from portico.accounts.models import Event
+from portico.billing.actions import arrears
 from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget
 
 
@@ -77,6 +78,8 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
     Invoice.objects.filter(pk=row.pk).update(**changes)
     for name, value in changes.items():
         setattr(invoice, name, value)
+    if row.amount_due_minor and not settled.due_minor:
+        arrears.paid(row, now=now)
     if row.paid_at is None and settled.state == Invoice.PaymentState.PAID:
         Event.record(
             "invoice.paid", row, now=now, customer=row.customer, number=row.number, total_minor=row.total_minor

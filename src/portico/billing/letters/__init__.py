@@ -30,7 +30,7 @@ from portico.billing.letters.quotations import (
     quotation_rejected,
     quotation_sent,
 )
-from portico.billing.letters.subscriptions import change_installed, renewal_ahead
+from portico.billing.letters.subscriptions import change_installed, renewal_ahead, subscription_state
 from portico.billing.letters.webhooks import webhook_dead
 
 __all__ = [
@@ -56,5 +56,6 @@ __all__ = [
     "quotation_sent",
     "released",
     "renewal_ahead",
+    "subscription_state",
     "webhook_dead",
 ]

@@ -1,4 +1,4 @@
-"""The mails about a subscription: its renewal lies ahead, something was installed after a report."""
+"""The mails about a subscription: its renewal lies ahead, its state changed, something was installed after a report."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import DECIDES, PAYS, drawn, members
-from portico.billing.models import Report, Subscription
+from portico.billing.models import RenewalRules, Report, Subscription
 from portico.kit.models import Letter
 from portico.kit.outbox import Drawn, kind, post
 
@@ -32,6 +32,8 @@ def draw_renewal_ahead(letter: Letter) -> Drawn | None:
     rows = Subscription.objects.select_related("database", "customer__seller")
     subscription = rows.get(pk=letter.data["subscription"])
     if subscription.state != Subscription.State.ACTIVE or str(subscription.period_end) != letter.data["end"]:
+        return None
+    if subscription.leave_asked_at or subscription.periods.filter(start__gte=subscription.period_end).exists():
         return None
     return drawn(
         letter,
@@ -76,3 +78,43 @@ def draw_change_installed(letter: Letter) -> Drawn | None:
             "number": report.quotation.number,
         },
     )
+
+
+def subscription_state(subscription: Subscription, state: str, *, now: datetime) -> int:
+    """It is past_due, suspended, ended, paused, resumed or reactivated: told to who owns and who pays. Returns how many."""
+    return post(
+        "subscription_state",
+        members(subscription.customer, PAYS, "subscription_state", why="pays"),
+        about=f"subscription:{subscription.pk}",
+        data={"subscription": subscription.pk, "state": state},
+        seller=subscription.customer.seller_id,
+        customer=subscription.customer_id,
+        again=f"{state}-{now.isoformat()}",
+        now=now,
+    )
+
+
+@kind(
+    "subscription_state",
+    label=lazy("A subscription is past due, suspended, ended, paused or active again"),
+    optional=False,
+)
+def draw_subscription_state(letter: Letter) -> Drawn | None:
+    """What it means for the database, and until when something can be done."""
+    rows = Subscription.objects.select_related("database", "customer__seller")
+    subscription = rows.get(pk=letter.data["subscription"])
+    rules = RenewalRules.of(subscription.customer.seller)
+    suspends_on = ends_on = None
+    if subscription.past_due_on:
+        suspends_on = subscription.past_due_on + timedelta(days=rules.grace_days)
+    if subscription.suspended_on:
+        ends_on = subscription.suspended_on + timedelta(days=rules.ending_days)
+    return drawn(
+        letter,
+        seller=subscription.customer.seller,
+        customer=subscription.customer,
+        path=reverse("my:subscriptions.detail", args=[subscription.database.name]),
+        context={
+            "subscription": subscription, "state": letter.data["state"], "suspends_on": suspends_on, "ends_on": ends_on,
+        },
+    )  # fmt: skip

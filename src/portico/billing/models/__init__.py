@@ -23,6 +23,7 @@ from portico.billing.models.number import NumberSeries
 from portico.billing.models.order import Order, OrderLine, PaymentRequest
 from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent, Reversal
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
+from portico.billing.models.renewal_rules import RenewalRules
 from portico.billing.models.report import Report
 from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
 from portico.billing.models.template import QuotationTemplate
@@ -67,6 +68,7 @@ __all__ = [
     "QuotationVersion",
     "QuotationView",
     "Reminder",
+    "RenewalRules",
     "Report",
     "Reversal",
     "SavedMethod",

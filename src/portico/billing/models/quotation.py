@@ -37,7 +37,7 @@ class Quotation(models.Model):
     privacy = {
         Privacy.NONE: (
             "id seller number kind origin subscription database_name term_months current created_at "
-            "effective_on fraction_days fraction_of_days trial_days"
+            "effective_on fraction_days fraction_of_days trial_days renews_from"
         ),
         Privacy.OFFER: "customer",
         Privacy.ACTOR: "salesperson contact",
@@ -71,6 +71,7 @@ class Quotation(models.Model):
     fraction_days = models.PositiveIntegerField(null=True, help_text="upsell: remaining days of the period")
     fraction_of_days = models.PositiveIntegerField(null=True, help_text="upsell: days in the period")
     trial_days = models.PositiveSmallIntegerField(default=0, help_text="new: free days before the first term")
+    renews_from = models.DateField(null=True, help_text="renewal: the first day of the period that it is for")
     current = models.OneToOneField(
         "billing.QuotationVersion", null=True, on_delete=models.PROTECT, related_name="+", help_text="last version sent"
     )
@@ -88,6 +89,11 @@ class Quotation(models.Model):
                 condition=Q(fraction_days__isnull=True, fraction_of_days__isnull=True)
                 | Q(fraction_days__lte=F("fraction_of_days"), fraction_of_days__gt=0),
                 name="quotation_fraction_at_most_one",
+            ),
+            models.UniqueConstraint(
+                fields=["subscription", "renews_from"],
+                condition=Q(origin="renewal"),
+                name="quotation_of_the_run_once_a_period",
             ),
             models.CheckConstraint(
                 condition=Q(trial_days=0) | Q(kind="new", trial_days__lte=366), name="quotation_trial_of_a_new_one"

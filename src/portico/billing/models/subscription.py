@@ -1,5 +1,6 @@
 """A customer's running database and the subscription that pays for it."""
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,10 +9,12 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.models import Customer, Membership
 from portico.billing.models.catalog import Price, Product
 from portico.billing.models.pricelist import ListPrice
+from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict
 from portico.kit.periods import add_months, next_period_end
@@ -48,9 +51,10 @@ class Subscription(models.Model):
 
     privacy = {
         Privacy.NONE: (
-            "id state currency term_months period_start period_end auto_renew renewal_problem trial_ends_on created_at"
+            "id state currency term_months period_start period_end auto_renew renewal_problem trial_ends_on created_at "
+            "past_due_on suspended_on ended_on leave_asked_at leave_reason pause_asked_at resumes_on anchored_on"
         ),
-        Privacy.SUBSCRIPTION: "customer database",
+        Privacy.SUBSCRIPTION: "customer database leave_comment",
     }
 
     class State(models.TextChoices):
@@ -61,6 +65,20 @@ class Subscription(models.Model):
         PAUSED = "paused"
         ENDED = "ended"
 
+    class LeaveReason(models.TextChoices):
+        PRICE = "price", lazy("It costs too much")
+        UNUSED = "unused", lazy("We do not use it enough")
+        MISSING = "missing", lazy("Something is missing")
+        OTHER_TOOL = "other_tool", lazy("We use something else")
+        SUPPORT = "support", lazy("Help was not good enough")
+        CLOSING = "closing", lazy("The company or project ends")
+        OTHER = "other", lazy("Another reason")
+
+    LATE = (State.PAST_DUE, State.SUSPENDED)
+    """States that paying ends."""
+    GOING = (State.ACTIVE, *LATE)
+    """States in which it has a running contract."""
+
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
     database = models.OneToOneField(Database, on_delete=models.PROTECT, related_name="subscription")
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
@@ -69,6 +87,15 @@ class Subscription(models.Model):
     period_start = models.DateField(null=True)
     period_end = models.DateField(null=True, help_text="exclusive: the renewal date")
     auto_renew = models.BooleanField(default=False)
+    past_due_on = models.DateField(null=True, help_text="since when something is late")
+    suspended_on = models.DateField(null=True)
+    ended_on = models.DateField(null=True, help_text="the first day without it")
+    leave_asked_at = models.DateTimeField(null=True, help_text="ends with its period, unless taken back")
+    leave_reason = models.CharField(max_length=12, blank=True, choices=LeaveReason)
+    leave_comment = models.TextField(blank=True, max_length=2000)
+    pause_asked_at = models.DateTimeField(null=True, help_text="pauses with its period's end, unless taken back")
+    resumes_on = models.DateField(null=True, help_text="after a pause: where its next period begins")
+    anchored_on = models.DateField(null=True, help_text="after a pause: the day of month that its periods keep to")
     renewal_problem = models.CharField(max_length=300, blank=True, help_text="why the last run could not renew it")
     trial_ends_on = models.DateField(
         null=True, blank=True, help_text="the first day that is paid; its first period is free"
@@ -85,6 +112,10 @@ class Subscription(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(state="pending") | Q(period_start__isnull=False), name="subscription_running_has_a_period"
+            ),
+            models.CheckConstraint(
+                condition=Q(leave_asked_at__isnull=True, leave_reason="") | ~Q(leave_reason=""),
+                name="subscription_left_for_a_reason",
             ),
             models.CheckConstraint(
                 condition=Q(term_months__gte=1, term_months__lte=120), name="subscription_term_months"
@@ -141,17 +172,44 @@ class Subscription(models.Model):
         """Take back what was to begin with the next period."""
         self.items.filter(product=product, started_on__gt=on).delete()
 
-    def renew(self) -> "SubscriptionPeriod":
-        """Begin the next period, from the end of this one, of the same term; the first day that was paid is the anchor."""
+    @property
+    def next_start(self) -> date | None:
+        """Where the next period begins: at the end of this one, or after a pause on the day that was chosen."""
+        return self.resumes_on or self.period_end
+
+    def renew(self, term_months: int | None = None) -> "SubscriptionPeriod":
+        """Write down the next period, of the same term or another; it runs from its first day on (`advance`).
+
+        The first day of all, or the day after a pause, is the anchor. Raises Conflict when nothing has begun, or the next
+        period is agreed already.
+        """
         first = self.periods.order_by("start").first()
-        if first is None or self.period_end is None:
+        start = self.next_start
+        if first is None or start is None:
             raise Conflict(_("This subscription has not begun; there is nothing to renew."))
-        start = self.period_end
-        anchor = self.trial_ends_on or first.start
-        self.period_start, self.period_end = start, next_period_end(anchor, start, self.term_months)
-        self.state = self.State.ACTIVE
-        self.save(update_fields=["state", "period_start", "period_end"])
-        return SubscriptionPeriod.objects.create(subscription=self, start=start, end=self.period_end)
+        if self.periods.filter(start__gte=start).exists():
+            raise Conflict(_("The next period of this subscription is agreed already. Nothing was changed."))
+        if term_months is not None and term_months != self.term_months:
+            self.term_months, self.anchored_on = term_months, start
+            self.save(update_fields=["term_months", "anchored_on"])
+        end = next_period_end(self.anchored_on or self.trial_ends_on or first.start, start, self.term_months)
+        return SubscriptionPeriod.objects.create(subscription=self, start=start, end=end)
+
+    def advance(self, day: date) -> "SubscriptionPeriod | None":
+        """Let the agreed period that has begun by `day` be the running one; None when there is none."""
+        begun = self.periods.filter(start__lte=day, start__gte=self.next_start).order_by("start").first()
+        if begun is None:
+            return None
+        self.period_start, self.period_end, self.resumes_on = begun.start, begun.end, None
+        self.save(update_fields=["period_start", "period_end", "resumes_on"])
+        return begun
+
+    def move(self, to: str, *, from_: Collection[str], **changes: Any) -> bool:
+        """Claim a state: `from_` any of those → `to`, with what else changes; False when it is in another by now."""
+        if not claim(Subscription.objects.filter(pk=self.pk, state__in=from_), state=to, **changes):
+            return False
+        self.refresh_from_db(fields=["state", *changes])
+        return True
 
     def end_at_renewal(self, product: Product, quantity: Decimal) -> None:
         """Let `quantity` of `product` end with the period: paid until then, not renewed. What ends is an item of its own.

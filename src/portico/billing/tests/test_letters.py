@@ -10,6 +10,7 @@ from django.test import Client
 
 from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
+from portico.billing import letters as billing_letters
 from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
@@ -251,9 +252,9 @@ def test_a_paid_invoice_is_not_reminded_of(world: World) -> None:
     assert f"invoice:{invoice.pk}" not in {thing for thing, _address in reminded("invoice_overdue")}
 
 
-def test_a_renewal_is_told_of_thirty_and_seven_days_ahead_from_month_to_month_only_seven(world: World) -> None:
+def test_a_renewal_is_told_of_thirty_seven_and_one_day_ahead_from_month_to_month_in_the_last_week(world: World) -> None:
     yearly, monthly = world.subscription("atelier-fontaine"), world.subscription("fontaine-boutique")
-    for one, days in ((yearly, [30, 7]), (monthly, [7])):
+    for one, days in ((yearly, [30, 7, 1]), (monthly, [7, 1])):
         assert one.period_end is not None
         Letter.objects.filter(event="renewal_ahead").delete()
         end = datetime.combine(one.period_end, world.now.timetz())
@@ -315,6 +316,7 @@ def one_of_each(world: World) -> dict[str, Letter]:
         subscription=world.subscription("atelier-fontaine"), report_id="r-1", changes=[report.Reported("users", 1)],
         by=None, now=world.now,
     )  # fmt: skip
+    billing_letters.subscription_state(world.subscription("lindner-lager"), "past_due", now=world.now)
     found = {}
     for letter in Letter.objects.order_by("-id"):
         if letter.event not in found and render(letter) is not None:

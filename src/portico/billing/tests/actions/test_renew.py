@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -122,23 +123,29 @@ def test_the_day_counts_in_the_sellers_zone(world: World) -> None:
     assert run(world, midnight) == 1
 
 
-def test_poisoned_ones_land_on_the_list_with_their_reason_and_the_rest_goes_on(world: World) -> None:
+def test_poisoned_ones_land_on_the_list_with_their_reason_and_the_rest_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many = renewing(world, 6)
     many[1].items.all().delete()
     unchecked = Customer.objects.create(
         seller=world.seller, legal_name="Unchecked BV", country="NL", vat_id="NL123456789B01", created_at=world.now
     )
     Subscription.objects.filter(pk=many[3].pk).update(customer=unchecked)
-    assert many[4].period_end
-    SubscriptionPeriod.objects.create(  # a period that is there already: writing the next one fails for the whole batch
-        subscription=many[4], start=many[4].period_end, end=many[4].period_end + timedelta(days=30)
-    )
+    paper = renew._paper
+
+    def poisoned(one: renew.Due, *rest: Any) -> Any:
+        if one.subscription.pk == many[4].pk:  # a fault that nobody foresaw: it fails for the whole batch
+            raise ArithmeticError
+        return paper(one, *rest)
+
+    monkeypatch.setattr(renew, "_paper", poisoned)
     run(world)
     problems = {place: Subscription.objects.get(pk=one.pk).renewal_problem for place, one in enumerate(many)}
     assert {place for place, said in problems.items() if said} == {1, 3, 4}
     assert "nothing that could be renewed" in problems[1]
     assert "VAT" in problems[3]
-    assert "IntegrityError" in problems[4]
+    assert "ArithmeticError" in problems[4]
     for place in (0, 2, 5):
         assert Invoice.objects.filter(period__subscription=many[place]).count() == 1
     assert run(world) == 0

@@ -1,0 +1,65 @@
+"""What of a subscription is late, and that it is in order again when the last of it is paid.
+
+A low room, like `settle`, which calls `paid`: it knows the models and the letters only.
+"""
+
+from datetime import date, datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from portico.accounts.models import Event, User
+from portico.billing import letters
+from portico.billing.models import Invoice, Order, Subscription, SubscriptionPeriod
+from portico.kit.periods import today
+
+
+def papers_of(subscription: object) -> QuerySet[Invoice]:
+    """The issued invoices for a subscription: of its periods, and of orders that began, changed or renewed it."""
+    own = Q(period__subscription=subscription) | Q(period=None, order__subscription=subscription)
+    return Invoice.objects.filter(own, state=Invoice.State.ISSUED).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+
+
+def late_papers(day: date) -> Exists:
+    """Whether an invoice for the subscription is overdue on `day`."""
+    return Exists(papers_of(OuterRef("pk")).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day))
+
+
+def told(
+    name: str, row: Subscription, now: datetime, *, by: User | None = None, visible: bool = True, **data: str
+) -> None:
+    """One event of a subscription."""
+    Event.record(name, row, now=now, by=by, customer=row.customer, visible=visible, **data)
+
+
+# In order again ------------------------------------------------------------------------------------------------------------
+
+
+def reactivate(row: Subscription, *, day: date, now: datetime) -> bool:
+    """past_due or suspended → active when nothing is late any more; in the transaction that settled the last of it."""
+    if row.state not in Subscription.LATE or not _is_in_order(row, day):
+        return False
+    if not row.move(Subscription.State.ACTIVE, from_=Subscription.LATE, past_due_on=None, suspended_on=None):
+        return False
+    told("subscription.reactivated", row, now)
+    letters.subscription_state(row, "reactivated", now=now)
+    return True
+
+
+def _is_in_order(row: Subscription, day: date) -> bool:
+    renewed = row.auto_renew or (row.period_end is not None and row.period_end > day)
+    late = papers_of(row).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day)
+    return renewed and not late.exists()
+
+
+def paid(invoice: Invoice, *, now: datetime) -> None:
+    """An invoice was settled: its subscription may be in order again. Inside the settling transaction."""
+    key = None
+    if invoice.period_id:
+        key = SubscriptionPeriod.objects.filter(pk=invoice.period_id).values_list("subscription", flat=True).first()
+    elif invoice.order_id:
+        key = Order.objects.filter(pk=invoice.order_id).values_list("subscription", flat=True).first()
+    if key is None:
+        return
+    late = Subscription.objects.filter(pk=key, state__in=Subscription.LATE).select_for_update(of=("self",))
+    for row in late.select_related("customer__seller", "database"):
+        reactivate(row, day=today(now, row.customer.seller.zone), now=now)

@@ -1,0 +1,356 @@
+"""How a subscription stands: late, suspended, ended, and in order again; agreed periods; leaving, pausing, coming back."""
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from portico import cast
+from portico.accounts.models import Event
+from portico.billing import books
+from portico.billing.actions import ahead, leave, pay, renew, standing
+from portico.billing.models import Invoice, Order, Quotation, RenewalRules, Subscription
+from portico.billing.tests.actions.test_renew import CODES, periods_of, renewing, run
+from portico.cast import World, accept
+from portico.kit.errors import Conflict, Forbidden, Invalid
+from portico.kit.models import Letter
+
+pytestmark = pytest.mark.django_db
+State = Subscription.State
+
+
+def yearly(world: World, *, days_ago: int = 340, auto: bool = False, term: int = 12) -> Subscription:
+    """A subscription of Fontaine that ends soon."""
+    one = cast.open_database(
+        world, world.fontaine, "leaving", CODES, term=term, start_days_ago=days_ago, state=State.ACTIVE
+    )
+    Subscription.objects.filter(pk=one.pk).update(auto_renew=auto)
+    one.refresh_from_db()
+    return one
+
+
+def on(world: World, day: date, hour: int = 12) -> datetime:
+    """Noon of a day at the seller's."""
+    return datetime.combine(day, time(hour), world.seller.zone)
+
+
+def step(world: World, one: Subscription, now: datetime) -> str:
+    """All steps that are due, then the state."""
+    while standing.keep_in_step(world.seller, now=now):
+        pass
+    one.refresh_from_db()
+    return one.state
+
+
+def end_of(one: Subscription) -> date:
+    assert one.period_end is not None
+    return one.period_end
+
+
+def events(one: Subscription) -> list[str]:
+    rows = Event.objects.filter(noun="subscription", object_id=str(one.pk)).order_by("id")
+    return [name.split(".")[1] for name in rows.values_list("name", flat=True)]
+
+
+# Late, suspended, ended ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_renewed_is_late_suspended_and_ended_on_the_sellers_days(world: World) -> None:
+    one = yearly(world)
+    end = end_of(one)
+    midnight = datetime.combine(end, time(), world.seller.zone)
+    assert step(world, one, midnight - timedelta(microseconds=1)) == State.ACTIVE
+    assert step(world, one, midnight) == State.PAST_DUE
+    assert (one.past_due_on, step(world, one, midnight)) == (end, State.PAST_DUE)
+    assert step(world, one, on(world, end + timedelta(days=13), 23)) == State.PAST_DUE
+    assert step(world, one, on(world, end + timedelta(days=14), 0)) == State.SUSPENDED
+    assert step(world, one, on(world, end + timedelta(days=43), 23)) == State.SUSPENDED
+    assert step(world, one, on(world, end + timedelta(days=44), 0)) == State.ENDED
+    assert one.ended_on == end + timedelta(days=44)
+    assert events(one) == ["past_due", "suspended", "ended"]
+    told = Letter.objects.filter(event="subscription_state", about=f"subscription:{one.pk}").order_by("id")
+    assert list(dict.fromkeys(letter.data["state"] for letter in told)) == ["past_due", "suspended", "ended"]
+
+
+def test_the_sellers_rules_say_how_long_each_step_waits(world: World) -> None:
+    RenewalRules.objects.create(seller=world.seller, grace_days=0, ending_days=1)
+    one = yearly(world)
+    assert step(world, one, on(world, end_of(one))) == State.SUSPENDED
+    assert step(world, one, on(world, end_of(one) + timedelta(days=1))) == State.ENDED
+
+
+def pay_for(world: World, invoice: Invoice, now: datetime, amount: int | None = None) -> None:
+    pay.book_transfer(
+        customer=invoice.customer, amount_minor=amount or invoice.amount_due_minor, payer_name="Fontaine",
+        received_on=now.date(), invoices=[invoice], by=world.omar, now=now,
+    )  # fmt: skip
+
+
+def test_an_unpaid_invoice_of_a_period_makes_it_late_and_paying_all_of_it_ends_that_at_once(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert invoice.due_on is not None
+    assert step(world, one, on(world, invoice.due_on)) == State.ACTIVE
+    late = on(world, invoice.due_on + timedelta(days=1))
+    renewed = Subscription.objects.filter(pk=one.pk).update(auto_renew=True)
+    assert renewed
+    assert step(world, one, late) == State.PAST_DUE
+    assert one.past_due_on == invoice.due_on + timedelta(days=1)
+    pay_for(world, invoice, late, amount=1)
+    one.refresh_from_db()
+    assert one.state == State.PAST_DUE
+    invoice.refresh_from_db()
+    pay_for(world, invoice, late)
+    one.refresh_from_db()
+    assert str(one.state) == State.ACTIVE
+    assert Subscription.objects.filter(pk=one.pk, past_due_on=None).exists()
+    assert events(one)[-2:] == ["past_due", "reactivated"]
+    assert books.verify() == []
+
+
+def test_a_disputed_invoice_makes_nothing_late(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert invoice.due_on is not None
+    Invoice.objects.filter(pk=invoice.pk).update(payment_state="disputed", disputed_at=world.now)
+    assert step(world, one, on(world, invoice.due_on + timedelta(days=1))) == State.ACTIVE
+
+
+# The renewal quotation -------------------------------------------------------------------------------------------------
+
+
+def test_the_quotation_comes_once_so_many_days_ahead_and_is_valid_through_the_renewal_day(world: World) -> None:
+    one = yearly(world, days_ago=300)
+    end = end_of(one)
+    early, due = on(world, end - timedelta(days=46)), on(world, end - timedelta(days=45))
+    ahead.quote_ahead(world.seller, now=early)
+    assert not one.quotations.exists()
+    for _again in range(3):
+        ahead.quote_ahead(world.seller, now=due)
+    quotation = one.quotations.get()
+    version = quotation.current
+    assert version is not None
+    assert (quotation.kind, quotation.origin, quotation.renews_from, version.valid_until) == (
+        "renewal",
+        "renewal",
+        end,
+        end,
+    )
+    assert [(line.quantity, line.net_minor) for line in version.lines.all()]
+    assert version.total_minor == sum(line.net_minor for line in version.lines.all()) * 120 // 100
+
+
+def test_two_runs_at_once_make_one_quotation_because_the_database_says_so(world: World) -> None:
+    one = yearly(world)
+    now = on(world, end_of(one) - timedelta(days=20))
+    with transaction.atomic():
+        ahead.quote_renewal(ahead.locked(one.pk), origin=Quotation.Origin.RENEWAL, by=None, now=now)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ahead.quote_renewal(ahead.locked(one.pk), origin=Quotation.Origin.RENEWAL, by=None, now=now)
+    with transaction.atomic():  # the control: what is no run's is held by nothing
+        ahead.quote_renewal(ahead.locked(one.pk), origin=Quotation.Origin.STAFF, by=world.hanna, now=now)
+    assert one.quotations.count() == 2
+
+
+def accepted(world: World, quotation: Quotation, now: datetime) -> Order:
+    """Accepted by the owner and paid in full."""
+    quotation.refresh_from_db()
+    order = accept(world, quotation, now)
+    request = order.payment_requests.get()
+    pay.book_transfer(
+        customer=order.customer, amount_minor=request.amount_minor, payer_name="Fontaine", received_on=now.date(),
+        order=order, by=world.omar, now=now,
+    )  # fmt: skip
+    order.refresh_from_db()
+    return order
+
+
+def test_accepted_early_the_next_period_begins_when_this_one_ends(world: World) -> None:
+    one = yearly(world)
+    end, before = end_of(one), (one.period_start, one.period_end)
+    now = on(world, end - timedelta(days=30))
+    ahead.quote_ahead(world.seller, now=now)
+    order = accepted(world, one.quotations.get(), now)
+    one.refresh_from_db()
+    assert (order.state, (one.period_start, one.period_end)) == ("fulfilled", before)
+    assert periods_of(one)[-1][0] == end
+    with pytest.raises(Conflict, match="agreed already"):
+        ahead.ask_for_renewal(subscription=one, by=world.member(world.camille), now=now)
+    assert step(world, one, on(world, end - timedelta(days=1))) == State.ACTIVE
+    assert step(world, one, on(world, end)) == State.ACTIVE
+    assert (one.period_start, end_of(one) > end) == (end, True)
+    assert books.verify() == []
+
+
+def test_accepted_late_it_goes_on_from_the_old_end_and_is_active_at_once(world: World) -> None:
+    one = yearly(world)
+    end = end_of(one)
+    later = on(world, end + timedelta(days=20))
+    assert step(world, one, on(world, end)) == State.PAST_DUE
+    assert step(world, one, later) == State.SUSPENDED
+    quotation = ahead.ask_for_renewal(subscription=one, by=world.member(world.camille), now=later)
+    accepted(world, quotation, later)
+    one.refresh_from_db()
+    assert (one.state, one.period_start) == (State.ACTIVE, end)
+    assert events(one)[-3:] == ["renewed", "period_began", "reactivated"]
+    assert books.verify() == []
+
+
+def test_asked_for_again_the_old_one_is_withdrawn_and_another_term_has_its_own_prices(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    now = world.now
+    by = world.member(world.camille)
+    first = ahead.ask_for_renewal(subscription=one, by=by, now=now)
+    assert 12 in ahead.terms_of(one, end_of(one))
+    second = ahead.ask_for_renewal(subscription=one, term_months=12, by=by, now=now)
+    first.refresh_from_db()
+    assert first.current is not None
+    assert first.current.state == "withdrawn"
+    with pytest.raises(Invalid, match="no prices for this term"):
+        ahead.ask_for_renewal(subscription=one, term_months=7, by=by, now=now)
+    accepted(world, second, now)
+    end = end_of(one)
+    assert step(world, one, on(world, end)) == State.ACTIVE
+    assert (one.term_months, one.period_start, one.period_end) == (12, end, end.replace(year=end.year + 1))
+    running = one.items.filter(ended_on=None)
+    assert {item.unit_price for item in running} == {
+        item.product.prices.get(currency="EUR", term_months=12).unit_price for item in running
+    }
+    assert books.verify() == []
+
+
+# Leaving, pausing, coming back -----------------------------------------------------------------------------------------
+
+
+def test_leaving_takes_effect_with_the_period_and_can_be_taken_back_until_then(world: World) -> None:
+    one = yearly(world, auto=True)
+    owner = world.member(world.camille)
+    with pytest.raises(Forbidden):
+        leave.ask_to_leave(subscription=one, reason="price", comment="", by=world.member(world.julien), now=world.now)
+    with pytest.raises(Invalid):
+        leave.ask_to_leave(subscription=one, reason="", comment="", by=owner, now=world.now)
+    leave.ask_to_leave(subscription=one, reason="price", comment="Too much for us.", by=owner, now=world.now)
+    with pytest.raises(Conflict):
+        leave.ask_to_leave(subscription=one, reason="price", comment="", by=owner, now=world.now)
+    leave.stay(subscription=one, by=owner, now=world.now)
+    leave.ask_to_leave(subscription=one, reason="unused", comment="", by=owner, now=world.now)
+    end = end_of(one)
+    assert step(world, one, on(world, end - timedelta(days=1))) == State.ACTIVE
+    assert renew.renew_due(world.seller, now=on(world, end)) == 0
+    assert step(world, one, on(world, end)) == State.ENDED
+    assert (one.ended_on, one.auto_renew) == (end, False)
+    assert not Invoice.objects.filter(period__subscription=one).exists()
+    with pytest.raises(Conflict):
+        leave.stay(subscription=one, by=owner, now=on(world, end))
+
+
+def test_a_pause_begins_with_the_next_period_and_the_day_it_ends_is_the_new_anchor(world: World) -> None:
+    one = yearly(world, auto=True, term=1, days_ago=20)
+    owner = world.member(world.camille)
+    end = end_of(one)
+    leave.ask_to_pause(subscription=one, by=owner, now=world.now)
+    leave.do_not_pause(subscription=one, by=owner, now=world.now)
+    leave.ask_to_pause(subscription=one, by=owner, now=world.now)
+    assert step(world, one, on(world, end)) == State.PAUSED
+    back = end + timedelta(days=37)
+    assert renew.renew_due(world.seller, now=on(world, back)) == 0
+    assert leave.resume(subscription=one, by=owner, now=on(world, back)) is None
+    run(world, on(world, back))
+    one.refresh_from_db()
+    assert (one.state, one.period_start, one.resumes_on) == (State.ACTIVE, back, None)
+    assert one.period_end is not None
+    assert (one.period_end - back).days in range(28, 32)
+    assert Invoice.objects.filter(period__subscription=one).count() == 1
+    assert books.verify() == []
+
+
+def test_a_pause_of_what_does_not_renew_by_itself_ends_with_a_paid_quotation(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    owner = world.member(world.camille)
+    leave.ask_to_pause(subscription=one, by=owner, now=world.now)
+    end = end_of(one)
+    assert step(world, one, on(world, end)) == State.PAUSED
+    back = on(world, end + timedelta(days=10))
+    quotation = leave.resume(subscription=one, by=owner, now=back)
+    assert quotation is not None
+    one.refresh_from_db()
+    assert one.state == State.PAUSED
+    accepted(world, quotation, back)
+    one.refresh_from_db()
+    assert (one.state, one.period_start) == (State.ACTIVE, back.date())
+    assert books.verify() == []
+
+
+def test_ended_at_once_by_staff_the_days_left_are_credited(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    one.refresh_from_db()
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert one.period_start is not None
+    assert one.period_end is not None
+    day = world.now.astimezone(world.seller.zone).date()
+    left, days = (one.period_end - day).days, (one.period_end - one.period_start).days
+    shown = sum(part.total_minor for part in leave.given_back(one, on=day))
+    with pytest.raises(Forbidden):
+        leave.end_now(subscription=one, reason="Closed", by=world.hanna, now=world.now)
+    (note,) = leave.end_now(subscription=one, reason="Closed", by=world.omar, now=world.now)
+    nets = [line.net_minor for line in invoice.lines.order_by("position")]
+    assert note.net_minor == sum((2 * net * left + days) // (2 * days) for net in nets)
+    assert note.total_minor == shown
+    one.refresh_from_db()
+    invoice.refresh_from_db()
+    assert (one.state, one.ended_on) == (State.ENDED, day)
+    assert invoice.amount_due_minor == invoice.total_minor - note.total_minor
+    assert books.verify() == []
+
+
+def test_money_that_comes_after_the_end_is_credit(world: World) -> None:
+    one = yearly(world)
+    end = end_of(one)
+    now = on(world, end - timedelta(days=5))
+    quotation = ahead.ask_for_renewal(subscription=one, by=world.member(world.camille), now=now)
+    quotation.refresh_from_db()
+    order = accept(world, quotation, now)
+    for day in (0, 14, 44):
+        step(world, one, on(world, end + timedelta(days=day)))
+    assert one.state == State.ENDED
+    order.refresh_from_db()
+    assert order.state == "cancelled"
+    payment = pay.book_transfer(
+        customer=order.customer, amount_minor=order.total_minor, payer_name="Fontaine",
+        received_on=end + timedelta(days=50), order=order, by=world.omar, now=on(world, end + timedelta(days=50)),
+    )  # fmt: skip
+    assert payment.unallocated_minor == order.total_minor
+    assert books.verify() == []
+
+
+ASKS: dict[str, Callable[[Subscription, World], Any]] = {
+    "leave": lambda one, w: leave.ask_to_leave(
+        subscription=one, reason="price", comment="", by=w.member(w.camille), now=w.now
+    ),
+    "stay": lambda one, w: leave.stay(subscription=one, by=w.member(w.camille), now=w.now),
+    "pause": lambda one, w: leave.ask_to_pause(subscription=one, by=w.member(w.camille), now=w.now),
+    "no pause": lambda one, w: leave.do_not_pause(subscription=one, by=w.member(w.camille), now=w.now),
+    "resume": lambda one, w: leave.resume(subscription=one, by=w.member(w.camille), now=w.now),
+    "end": lambda one, w: leave.end_now(subscription=one, reason="x", by=w.omar, now=w.now),
+    "renewal": lambda one, w: ahead.ask_for_renewal(subscription=one, by=w.member(w.camille), now=w.now),
+}
+ALLOWED = {
+    "pending": set(), "active": {"leave", "pause", "end", "renewal"}, "past_due": {"leave", "end", "renewal"},
+    "suspended": {"leave", "end", "renewal"}, "paused": {"resume", "end", "renewal"}, "ended": set(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ALLOWED)
+@pytest.mark.parametrize("ask", ASKS)
+def test_every_step_is_allowed_or_refused_by_the_state(world: World, state: str, ask: str) -> None:
+    one = cast.open_database(world, world.fontaine, "states", CODES, term=12, start_days_ago=40, state=state)
+    if ask in ALLOWED[state]:
+        ASKS[ask](one, world)
+    else:
+        with pytest.raises(Conflict):
+            ASKS[ask](one, world)
