@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_einvoices'),
-        ('billing', '0018_reports'),
+        ('billing', '0019_longer_addresses'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
