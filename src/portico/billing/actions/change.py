@@ -49,8 +49,8 @@ EVENTS = {
 
 @dataclass(frozen=True)
 class Charge:
-    """A line of what is paid today. `is_off`: an amount taken off, by a coupon (no step) or for what is left of a plan whose
-    place is taken; it stands for itself, whatever is left of the period.
+    """A line of what is paid today. `is_off`: an amount taken off `product`, by a coupon (no step) or for what is left of the
+    plan whose place it takes (its step); it stands for itself, whatever is left of the period.
     """
 
     step: Step | None
@@ -217,17 +217,25 @@ def running_period(subscription: Subscription, day: date) -> Period:
 def _charges(
     steps: Iterable[Step], items: Sequence[SubscriptionItem], currency: str, part: Fraction, day: date
 ) -> Iterator[Charge]:
-    """What is charged today for the days that are left, and what is left of a plan whose place is taken."""
+    """What is charged today for the days that are left; off a new plan what is left of the other, at most what it costs."""
+    steps = list(steps)
+    plan, left = None, 0
     for step in steps:
-        product = step.holding.product
         for piece in step.pieces:
-            yield Charge(step, product, piece.quantity, piece.unit_price, step.discount_percent)
-        for item in items if step.replaced else ():
+            charge = Charge(step, step.holding.product, piece.quantity, piece.unit_price, step.discount_percent)
+            if charge.product.kind == Product.Kind.PLAN:
+                plan, left = charge.product, left + charge.net_minor(currency, part)
+            yield charge
+    for step in steps:
+        for item in items if step.replaced and plan is not None else ():
             runs = item.started_on <= day and (item.ended_on is None or item.ended_on > day)
-            if item.product_id == product.pk and runs:
-                net = line_net_minor(item.quantity, item.unit_price, item.discount_percent, currency, part=part)
-                if net:
-                    yield Charge(step, product, Decimal(1), pricing.major(net, currency), is_off=True)
+            if item.product_id != step.holding.product.pk or not runs:
+                continue
+            net = line_net_minor(item.quantity, item.unit_price, item.discount_percent, currency, part=part)
+            off = min(net, left)
+            left -= off
+            if off and plan is not None:
+                yield Charge(step, plan, Decimal(1), pricing.major(off, currency), is_off=True)
 
 
 def _coupon_off(coupon: Coupon | None, charges: Sequence[Charge], currency: str, part: Fraction) -> list[Charge]:
@@ -540,7 +548,8 @@ def _draft(charge: Charge, days: str, shown: Preview, language: str) -> LineDraf
             list_price_id=terms.price.pk if terms.price else None,
         )  # fmt: skip
     with translation.override(language):
-        name, detail = _("Less what is left of %(name)s") % {"name": product.name}, days
+        replaced = charge.step.holding.product if charge.step is not None else product
+        name, detail = _("Less what is left of %(name)s") % {"name": replaced.name}, days
         if charge.step is None and shown.coupon is not None:
             name, detail = _("Coupon %(code)s") % {"code": shown.coupon.code}, ""
     return LineDraft(kind="allowance", name=name, detail=detail, product_id=product.pk, unit_price=charge.unit_price)

@@ -177,6 +177,7 @@ def save_draft(
         products = Product.objects.filter(seller=quotation.seller)
         chosen = products.in_bulk([line.product_id for line in lines if line.product_id])
         rows = _rows(quotation, fresh, lines, chosen, used)
+        _keep_agreed(rows, {row.key: row for row in fresh.lines.all()})
         _name_list_prices(rows, quotation, fresh, today(now, quotation.seller.zone))
         priced = pricing.price(pricing.choose(offered(rows), {}), fresh.currency)
         _put_totals(fresh, priced)
@@ -232,10 +233,27 @@ def _rows(
     return rows
 
 
+def _keep_agreed(rows: Iterable[QuotationLine], before: Mapping[int, QuotationLine]) -> None:
+    """A line that is saved again at the same price and discount keeps its list price and until when its discount lasts."""
+    same = ("product_id", "unit_price", "discount_percent")
+    for row in rows:
+        old = before.get(row.key)
+        if old is None or any(getattr(row, name) != getattr(old, name) for name in same):
+            continue
+        row.list_price_id = row.list_price_id or old.list_price_id
+        if row.discount_until is None and old.discount_until is not None:
+            row.discount_until, row.discount_after = old.discount_until, old.discount_after
+
+
 def _name_list_prices(
     rows: Iterable[QuotationLine], quotation: Quotation, version: QuotationVersion, day: date
 ) -> None:
-    """Say of the lines that come at the list price of the day that they do; by tiers, where all of a product's lines do."""
+    """Say of the lines that come at the list price of the day that they do; by tiers, where all of a product's lines do.
+
+    Not of what was priced from a subscription: there the item that is added to tells.
+    """
+    if quotation.effective_on is not None:
+        return
     lines: dict[int, list[QuotationLine]] = defaultdict(list)
     for row in rows:
         if row.kind == Line.Kind.LINE and row.product is not None and row.product.in_database:

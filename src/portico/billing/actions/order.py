@@ -132,18 +132,21 @@ def _plan_changes(
 def _ask_for_payment(order: Order, priced: pricing.Priced, *, by: User | None, now: datetime) -> None:
     """What must be paid before the order is confirmed; nothing: it is confirmed at once."""
     policy = QuotationVersion.PaymentPolicy
-    if order.payment_policy == policy.NONE or order.total_minor == 0:
+    deposit = order.payment_policy == policy.DEPOSIT
+    asked = pricing.deposit(priced, order.deposit_percent).total_minor if deposit else priced.total_minor
+    if deposit and asked == 0 and order.total_minor:
+        order.ask_nothing_first()
+    if order.payment_policy == policy.NONE or asked == 0:
         confirm_order(order, now=now)
         return
     if order.invoice_before_payment:
         issue = bill.issue_deposit if order.payment_policy == policy.DEPOSIT else bill.invoice_rest
         issue(order, by=by, now=now)
         return
-    deposit = order.payment_policy == policy.DEPOSIT
     request = PaymentRequest.objects.create(
         order=order,
         kind=PaymentRequest.Kind.DEPOSIT if deposit else PaymentRequest.Kind.FULL,
-        amount_minor=pricing.deposit(priced, order.deposit_percent).total_minor if deposit else priced.total_minor,
+        amount_minor=asked,
         currency=order.currency,
         created_at=now,
     )

@@ -129,6 +129,11 @@ class Order(Totals):
         """confirmed → fulfilled: everything is delivered."""
         self._move([self.State.CONFIRMED], self.State.FULFILLED, fulfilled_at=now)
 
+    def ask_nothing_first(self) -> None:
+        """Its deposit, a percentage of a very small sum, rounds to nothing: it is invoiced as one without a deposit."""
+        self.payment_policy, self.deposit_percent = "none", Decimal(0)
+        self.save(update_fields=["payment_policy", "deposit_percent"])
+
     def cancel(self, *, by: User | None, now: datetime) -> None:
         """awaiting_payment, confirmed → cancelled."""
         allowed = [self.State.AWAITING_PAYMENT, self.State.CONFIRMED]

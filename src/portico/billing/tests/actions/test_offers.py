@@ -1,5 +1,6 @@
 """Other plans, tiers, coupons, trials and minimum terms: what a change costs today, and what it renews at."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -12,7 +13,7 @@ from django.db.models import F
 
 from portico import cast
 from portico.billing import books, jobs
-from portico.billing.actions import change, pay, renew
+from portico.billing.actions import change, draft, pay, renew
 from portico.billing.actions import order as ordering
 from portico.billing.models import (
     Change,
@@ -133,7 +134,7 @@ def test_a_dearer_plan_begins_today_and_what_is_left_of_the_other_is_taken_off(
     order = bought(world, {"plan-enterprise": 1, "users": 12})
     new, old, users = (round_half_away(part(world) * amount) for amount in (2400_00, 1200_00, 2 * 228_00))
     assert order.net_minor == new - old + users
-    assert [line.kind for line in order.lines.order_by("position")] == ["line", "allowance", "line"]
+    assert [line.kind for line in order.lines.order_by("position")] == ["line", "line", "allowance"]
     assert held(world)["plan-enterprise"] == [(1, "2400")]
     assert "plan-business" not in held(world)
     assert renewed(world).net_minor == 2400_00 + 480_00 + 12 * 228_00
@@ -434,3 +435,18 @@ def test_an_order_for_more_that_is_paid_after_its_period_changes_nothing_and_the
         assert jobs.lapsed_orders(last) == 1
     assert not Change.objects.filter(order=order, state="applied").exists()
     assert books.verify() == []
+
+
+def test_what_a_coupon_lasts_is_kept_by_the_next_version(world: World) -> None:
+    coupon(world)
+    quotation = ask(world, {"helpdesk": 1}, coupon="WELCOME")
+    assert quotation
+    version = draft.new_version(quotation=quotation, by=world.hanna, now=world.now)
+    lines = [draft.draft_of(line) for line in version.lines.select_related("product")]
+    draft.save_draft(version=version, revision=version.revision, fields={"title": "Again"}, lines=lines, now=world.now)
+    (line,) = version.lines.all()
+    assert line.discount_until == world.subscription(MAIN).period_end
+    assert line.list_price == product("helpdesk").prices.get(currency="EUR", term_months=12)
+    lines = [replace(one, discount_percent=Decimal(30)) for one in lines]
+    draft.save_draft(version=version, revision=version.revision, fields={}, lines=lines, now=world.now)
+    assert version.lines.get().discount_until is None, "another discount is agreed for good"
