@@ -11,10 +11,13 @@ from typing import Any
 
 from django.db.models import Case, CharField, Count, Q, Sum, Value, When
 from django.http import QueryDict
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.models import Customer
+from portico.billing.documents.account import Account, AccountEntry, account_sheet
+from portico.billing.documents.render import render_pdf
 from portico.billing.models import Allocation, Invoice, Payment
 from portico.kit.errors import Invalid
 from portico.kit.money import exponent
@@ -288,3 +291,36 @@ def _entry(
 ) -> dict[str, Any]:
     empty = {"number": "", "title": "", "due_on": None, "open_minor": 0, "about": "", "key": None, "provider": ""}
     return {"kind": kind, "on": on, "currency": currency, "debit_minor": debit, "credit_minor": credit} | empty | more
+
+
+# On paper --------------------------------------------------------------------------------------------------------------
+
+
+def is_paper_asked(params: QueryDict) -> bool:
+    """Whether the statement is wanted as PDF: `?format=pdf`."""
+    return params.get("format") == "pdf"
+
+
+def statement_pdf(customer: Customer, statement: Statement, *, now: datetime) -> bytes:
+    """The statement as PDF, of the same family as the invoices, in the customer's language."""
+    cut, seller = statement.cut, customer.seller
+    with translation.override(customer.language):
+        entries = [
+            AccountEntry(
+                row["on"],
+                " ".join(part for part in (str(KINDS[row["kind"]]), row["number"]) if part),
+                row["title"],
+                row["due_on"],
+                row["debit_minor"],
+                row["credit_minor"],
+                row["balance_minor"],
+            )
+            for row in statement.entries
+        ]
+        ages = [(str(age.label), age.minor) for age in statement.ages]
+    account = Account(
+        cut.currency, cut.start, cut.end, statement.opening_minor, entries, statement.closing_minor, ages,
+        statement.open_minor, statement.credit_minor,
+    )  # fmt: skip
+    sheet = account_sheet(customer, account, on=today(now, seller.zone))
+    return render_pdf(sheet, accent=seller.accent, logo=seller.logo)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import User
 from portico.billing import pricing
 from portico.billing.actions.issue import COUNTED, Groups, Paper, Totalled, bases_of, issue_paper, row_of
-from portico.billing.models import Invoice, InvoiceLine, Order, OrderLine, PaymentRequest
+from portico.billing.models import Allocation, Invoice, InvoiceLine, Order, OrderLine, PaymentRequest
 from portico.billing.models.line import Line
 from portico.kit import formats
 from portico.kit.errors import Conflict
@@ -113,11 +113,28 @@ def issue_prepaid(request: PaymentRequest, *, now: datetime) -> Invoice:
     """
     order = request.order
     if request.kind == PaymentRequest.Kind.DEPOSIT:
-        return issue_deposit(order, by=None, prepaid=True, now=now)
-    return invoice_rest(order, by=None, prepaid=True, now=now)
+        return issue_deposit(order, by=None, prepaid=True, means=means_of(request), now=now)
+    return invoice_rest(order, by=None, prepaid=True, means=means_of(request), now=now)
 
 
-def issue_deposit(order: Order, *, by: User | None, prepaid: bool = False, now: datetime) -> Invoice:
+def means_of(request: PaymentRequest) -> dict[str, str]:
+    """How a request was paid, as BG-16 says it (UNTDID 4461): 48 by a card of which the last digits are known, 58 by transfer,
+    68 online without more being known. A debit whose mandate we do not hold is not claimed to be one (BR-DE-25)."""
+    rows = Allocation.objects.filter(request=request, payment__isnull=False).select_related("payment__method")
+    row = rows.order_by("-at", "-pk").first()
+    if row is None or row.payment is None:
+        return {}
+    if row.payment.provider == "bank_transfer":
+        return {"code": "58"}
+    method = row.payment.method
+    if method is not None and method.kind == "card" and method.last4:
+        return {"code": "48", "card": method.last4, "network": method.brand or "NA"}
+    return {} if method is not None and method.kind == "sepa_debit" else {"code": "68"}
+
+
+def issue_deposit(
+    order: Order, *, by: User | None, prepaid: bool = False, means: Mapping[str, str] | None = None, now: datetime
+) -> Invoice:
     """The deposit invoice: percent of each VAT group's base, rounded, plus its VAT (DOMAIN 3)."""
     deposit = pricing.deposit(priced(order.lines.all(), order.currency), order.deposit_percent)
     with translation.override(order.customer.language):
@@ -138,16 +155,20 @@ def issue_deposit(order: Order, *, by: User | None, prepaid: bool = False, now: 
         )
         for position, group in enumerate(deposit.groups, start=1)
     ]
-    return _issue(order, Invoice.Kind.DEPOSIT, Totalled(rows, groups_of(deposit)), by=by, prepaid=prepaid, now=now)
+    return _issue(
+        order, Invoice.Kind.DEPOSIT, Totalled(rows, groups_of(deposit)), by=by, prepaid=prepaid, means=means, now=now
+    )
 
 
-def invoice_rest(order: Order, *, by: User | None, prepaid: bool = False, now: datetime) -> Invoice:
+def invoice_rest(
+    order: Order, *, by: User | None, prepaid: bool = False, means: Mapping[str, str] | None = None, now: datetime
+) -> Invoice:
     """Invoice everything not invoiced yet, delivered or not; deposits are deducted.
 
     `prepaid`: the money is there already, so that the paper asks for none.
     """
     everything = {line.pk: line.quantity for line in order.lines.all()}
-    return _invoice_share(order, everything, by=by, prepaid=prepaid, now=now)
+    return _invoice_share(order, everything, by=by, prepaid=prepaid, means=means, now=now)
 
 
 def invoice_delivered(order: Order, *, by: User | None, now: datetime) -> Invoice:
@@ -156,7 +177,13 @@ def invoice_delivered(order: Order, *, by: User | None, now: datetime) -> Invoic
 
 
 def _invoice_share(
-    order: Order, upto: Mapping[int, Decimal], *, by: User | None, prepaid: bool = False, now: datetime
+    order: Order,
+    upto: Mapping[int, Decimal],
+    *,
+    by: User | None,
+    prepaid: bool = False,
+    means: Mapping[str, str] | None = None,
+    now: datetime,
 ) -> Invoice:
     """Invoice each line up to the cumulative quantity of `upto`."""
     lines = list(order.lines.select_for_update().order_by("position"))
@@ -177,7 +204,7 @@ def _invoice_share(
     for row in rows:
         if row.order_line is not None:
             row.order_line.invoice(row.quantity if row.kind == Line.Kind.LINE else Decimal(0), row.net_minor)
-    return _issue(order, Invoice.Kind.INVOICE, Totalled(rows, groups), by=by, prepaid=prepaid, now=now)
+    return _issue(order, Invoice.Kind.INVOICE, Totalled(rows, groups), by=by, prepaid=prepaid, means=means, now=now)
 
 
 def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last: bool) -> list[InvoiceLine]:
@@ -260,7 +287,16 @@ def _refuse_less_than_deposit(whole: Groups, billed: Groups, share: Groups, depo
             )
 
 
-def _issue(order: Order, kind: str, content: Totalled, *, by: User | None, prepaid: bool, now: datetime) -> Invoice:
+def _issue(
+    order: Order,
+    kind: str,
+    content: Totalled,
+    *,
+    by: User | None,
+    prepaid: bool,
+    means: Mapping[str, str] | None = None,
+    now: datetime,
+) -> Invoice:
     """Save, number, freeze and chain one invoice of an order; the customer's identity is locked from here on."""
     invoice = Invoice(
         seller=order.seller,
@@ -276,7 +312,7 @@ def _issue(order: Order, kind: str, content: Totalled, *, by: User | None, prepa
         delivered_on=today(now, order.seller.zone) if kind == Invoice.Kind.INVOICE else None,
     )
     due_days = 0 if kind == Invoice.Kind.DEPOSIT or order.payment_policy == "full" else order.due_days
-    return issue_paper(Paper(invoice, content, order.terms, due_days, prepaid), by=by, now=now)
+    return issue_paper(Paper(invoice, content, order.terms, due_days, prepaid, means or {}), by=by, now=now)
 
 
 def _listed(groups: Groups) -> list[pricing.VatGroup]:

@@ -53,6 +53,8 @@ class SheetLine:
     quantity_max: Decimal | None = None
     delivered_quantity: Decimal | None = None
     invoiced_quantity: Decimal | None = None
+    cells: tuple[str, ...] = ()
+    """What stands between name and amount where the paper has columns of its own (`Sheet.columns`)."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,18 @@ class SheetPayment:
 
 
 @dataclass(frozen=True)
+class SheetSummary:
+    """A small table beside the totals where there is no VAT summary: its title, its headings, its rows of texts."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Sheet:
-    """A whole paper. `kind`: quotation, certificate, order, payment_request, invoice, deposit_invoice, credit_note."""
+    """A whole paper. `kind`: statement, receipt, notice, quotation, certificate, order, payment_request, invoice,
+    deposit_invoice, credit_note."""
 
     kind: str
     title: str
@@ -113,6 +125,9 @@ class Sheet:
     subject: str = ""
     intro: str = ""
     lines: tuple[SheetLine, ...] = ()
+    columns: tuple[str, ...] = ()
+    """The headings of the table where it is no list of goods, from the name to the amount."""
+    summary: SheetSummary | None = None
     vat: tuple[SheetVat, ...] = ()
     vat_in_seller_currency: SheetSum | None = None
     seller_currency: str = ""

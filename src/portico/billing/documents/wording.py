@@ -15,7 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from portico.billing.documents.coverage import printable
-from portico.billing.documents.sheet import Sheet, SheetLine, SheetParty, SheetPayment, SheetSum, SheetText, SheetVat
+from portico.billing.documents.sheet import (
+    Sheet,
+    SheetLine,
+    SheetParty,
+    SheetPayment,
+    SheetSum,
+    SheetSummary,
+    SheetText,
+    SheetVat,
+)
 from portico.kit import formats
 
 Data: TypeAlias = "str | int | Sequence[Data] | Mapping[str, Data] | None"
@@ -75,7 +84,7 @@ def _wording(sheet: Sheet) -> dict[str, Data]:
         "columns": columns,
         "widest": _widest(rows, len(columns) - 1),
         "lines": [row.data() for row in rows],
-        "vat": _vat(sheet),
+        "vat": _summary(sheet.summary) if sheet.summary else _vat(sheet),
         "vat_notes": _unique(say(group.note) for group in sheet.vat if group.note),
         "vat_in_seller_currency": _foreign_vat(sheet),
         "sums": [_sum(entry, sheet) for entry in sheet.sums],
@@ -130,6 +139,8 @@ def _shows_discount(sheet: Sheet) -> bool:
 
 
 def _columns(sheet: Sheet) -> list[Data]:
+    if sheet.columns:
+        return [say(heading) for heading in sheet.columns]
     amount = _("Amount, %(currency)s") % {"currency": sheet.currency}
     if _shows_progress(sheet):
         return [_("Description"), _("Ordered"), _("Delivered"), _("Invoiced"), amount]
@@ -160,6 +171,10 @@ def _row(sheet: Sheet, line: SheetLine) -> Row:
     if line.kind == "note":
         return Row("note", say(line.name), say(line.detail))
     amount = formats.amount(line.net_minor, currency, language)
+    if line.cells:
+        return Row(
+            "line", say(line.name), say(line.detail), cells=tuple(say(cell) for cell in line.cells), amount=amount
+        )
     if line.kind == "section":
         return Row("section", say(line.name), say(line.detail), amount=amount)
     quantity = _quantity(line.quantity, line.unit, language)
@@ -245,6 +260,14 @@ def _vat(sheet: Sheet) -> Data:
         for group in sheet.vat
     ]
     return {"title": _("VAT summary"), "heads": heads, "rows": rows}
+
+
+def _summary(summary: SheetSummary) -> Data:
+    return {
+        "title": say(summary.title),
+        "heads": [say(heading) for heading in summary.heads],
+        "rows": [[say(cell) for cell in row] for row in summary.rows],
+    }
 
 
 def _rate(group: SheetVat, language: str) -> str:

@@ -9,7 +9,17 @@ from django.views.decorators.http import require_safe
 from portico.accounts.access import MemberRequest, member
 from portico.billing.my.nav import nav_of
 from portico.billing.providers import label_of
-from portico.billing.statement import CSV, KINDS, MOST_SHOWN, currencies_of, read_cut, statement_of
+from portico.billing.statement import (
+    CSV,
+    KINDS,
+    MOST_SHOWN,
+    currencies_of,
+    is_paper_asked,
+    read_cut,
+    statement_of,
+    statement_pdf,
+)
+from portico.kit.answers import pdf_answer
 from portico.kit.spreadsheet import is_asked, rows_as_csv
 
 
@@ -22,6 +32,8 @@ def index(request: MemberRequest) -> HttpResponseBase:
     statement = statement_of(customer, cut, now=now)
     if is_asked(request.GET):
         return rows_as_csv(statement.entries, CSV, f"statement-{cut.start}-{cut.end}")
+    if is_paper_asked(request.GET):
+        return pdf_answer(statement_pdf(customer, statement, now=now), f"statement-{cut.start}-{cut.end}.pdf")
     context = {
         "statement": statement,
         "currencies": currencies_of(customer),

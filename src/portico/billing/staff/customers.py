@@ -21,7 +21,17 @@ from portico.accounts.models import Customer, Event, Membership
 from portico.accounts.my.company import DELIVERY, wrong_delivery
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, QuotationVersion, Subscription
 from portico.billing.providers import label_of
-from portico.billing.statement import CSV, KINDS, MOST_SHOWN, currencies_of, read_cut, statement_of
+from portico.billing.statement import (
+    CSV,
+    KINDS,
+    MOST_SHOWN,
+    currencies_of,
+    is_paper_asked,
+    read_cut,
+    statement_of,
+    statement_pdf,
+)
+from portico.kit.answers import pdf_answer
 from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
@@ -104,6 +114,8 @@ def statement(request: StaffRequest, number: int) -> HttpResponseBase:
     made = statement_of(customer, cut, now=now)
     if is_asked(request.GET):
         return rows_as_csv(made.entries, CSV, f"statement-{customer.pk}-{cut.start}-{cut.end}")
+    if is_paper_asked(request.GET):
+        return pdf_answer(statement_pdf(customer, made, now=now), f"statement-{customer.pk}-{cut.start}-{cut.end}.pdf")
     context = {
         "customer": customer,
         "statement": made,

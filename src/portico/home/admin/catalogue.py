@@ -21,11 +21,12 @@ from django.utils.translation import gettext_lazy as lazy
 from portico.accounts.access import StaffRequest
 from portico.accounts.models import Seller
 from portico.billing.actions.setup import KINDS
-from portico.billing.models import Product, VatRate
+from portico.billing.models import ExchangeRate, Product, VatRate
 from portico.home.admin.prices import PriceRows, priced
 from portico.home.admin.site import Active, Pages, site
 from portico.home.admin.unfolding import widgets
 from portico.kit import formats
+from portico.kit.money import EXPONENTS
 from portico.kit.periods import today
 
 CATEGORIES = [
@@ -263,6 +264,54 @@ class VatRateForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted
         if VatRate.objects.filter(seller=self.seller, rate=rate).exclude(pk=self.instance.pk).exists():
             raise ValidationError(_("This rate is there already."))
         return rate
+
+
+class ExchangeRateForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted where it runs
+    """What a foreign currency is worth from a day on."""
+
+    seller: Seller
+
+    class Meta:
+        model = ExchangeRate
+        fields = ["currency", "valid_from", "rate"]
+        labels = {"currency": lazy("Currency"), "valid_from": lazy("From"), "rate": lazy("Rate")}
+        help_texts = {
+            "currency": lazy("Of an invoice that is not in your own currency."),
+            "valid_from": lazy("Until a later rate is entered."),
+            "rate": lazy("So much of it is worth one unit of your currency, such as 11.7345 for the krone in euro."),
+        }
+
+    def clean_currency(self) -> str:
+        """A known currency that is not the seller's own."""
+        currency = str(self.cleaned_data["currency"]).strip().upper()
+        if currency not in EXPONENTS or currency == self.seller.currency:
+            raise ValidationError(_("Enter a currency other than your own, such as NOK."))
+        return currency
+
+    def clean_rate(self) -> Decimal:
+        """Above zero."""
+        rate = Decimal(self.cleaned_data["rate"])
+        if rate <= 0:
+            raise ValidationError(_("A rate is above zero."))
+        return rate
+
+    def clean(self) -> dict[str, Any]:
+        """One rate a currency and day."""
+        values = super().clean() or self.cleaned_data
+        currency, day = values.get("currency"), values.get("valid_from")
+        same = ExchangeRate.objects.filter(seller=self.seller).exclude(pk=self.instance.pk)
+        if currency and day and same.filter(currency=currency, valid_from=day).exists():
+            self.add_error("valid_from", _("This day has a rate already."))
+        return values
+
+
+@register(ExchangeRate, site=site)
+class ExchangeRates(Pages):
+    """For the VAT in the seller's currency on invoices in another; issued papers keep theirs."""
+
+    form = ExchangeRateForm
+    list_display = ["currency", "valid_from", "rate"]
+    ordering = ["currency", "-valid_from"]
 
 
 @register(VatRate, site=site)

@@ -28,6 +28,7 @@ NAVIGATION = (
     ("inventory_2", "billing_product"),
     ("local_activity", "billing_coupon"),
     ("percent", "billing_vatrate"),
+    ("currency_exchange", "billing_exchangerate"),
     ("file_copy", "billing_quotationtemplate"),
     ("storefront", "accounts_seller"),
     ("tag", "billing_numberseries"),

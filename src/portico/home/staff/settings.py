@@ -66,6 +66,12 @@ KEPT = (
         lazy("What you charge at home, the usual one first."),
     ),
     (
+        "landmark",
+        "admin:billing_exchangerate_changelist",
+        lazy("Exchange rates"),
+        lazy("For the VAT in your currency on invoices in another."),
+    ),
+    (
         "file-pen-line",
         "admin:billing_quotationtemplate_changelist",
         lazy("Quotation templates"),

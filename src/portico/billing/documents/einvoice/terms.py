@@ -267,7 +267,7 @@ def _line(line: list[Any], currency: str) -> Terms:
     """One line: net = quantity × price ÷ base quantity − discount (PEPPOL-EN16931-R120).
 
     A price is never negative (BR-27): the sign goes to the quantity. Of a part of a period the price is the one of its
-    days, and the base quantity the days of the whole period, so that both stay exact (ADR 0017).
+    days, and the base quantity the days of the whole period, so that both stay exact (docs/decisions/0017).
     """
     position, _kind, name, detail, quantity, unit, price, _discount, category, rate, net = line[:11]
     name, detail = one_line(name), one_line(detail)

@@ -286,7 +286,7 @@ def test_broken_xml_is_found_by_the_schema() -> None:
 
 
 def test_part_of_a_period_is_exact(world: World) -> None:
-    """7 users at 228.00 for 98 of 365 days: the price of the days, per days of the whole period (ADR 0017)."""
+    """7 users at 228.00 for 98 of 365 days: the price of the days, per days of the whole period (docs/decisions/0017)."""
     (line,) = named(world, "part of a period")["BG-25"]
     assert (line["BT-129"], line["BT-146"], line["BT-149"]) == ("7", "22344", "365")
     assert line["BG-27"][0]["amount"] == "53.57"

@@ -341,3 +341,13 @@ def test_no_name_of_the_world_blocks_an_invoice(world: World, now: datetime, nam
     assert issued.written(invoice).ubl
     warned = [one.rule for one in unprintable(invoice)]
     assert warned == (["PDF"] if "Ꮳ" in name or "\ud800" in name else [])
+
+
+def test_a_paid_order_says_how_it_was_paid(world: World) -> None:
+    paid = [one for one in Invoice.objects.filter(state="issued") if one.content["prepaid"]]
+    assert paid
+    for invoice in paid:
+        means = invoice.content.get("means", {}).get("code")
+        assert means in {"48", "58", "68"}
+        assert f">{means}</cbc:PaymentMeansCode>".encode() in issued.issued_xml(invoice, "ubl")
+        assert b'<cbc:PayableAmount currencyID="EUR">0.00<' in issued.issued_xml(invoice, "ubl")

@@ -30,6 +30,7 @@ SETTINGS = {
     "billing.NumberSeries",
     "billing.Product",
     "billing.QuotationTemplate",
+    "billing.ExchangeRate",
     "billing.VatRate",
 }
 """All that may ever be edited in a form. What carries money or evidence changes by its own actions alone."""
