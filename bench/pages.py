@@ -203,18 +203,24 @@ def filled(engine: str, *, invoices: int | None) -> Iterator[Site]:
         if engine == "sqlite":
             yield fill(f"sqlite://{directory}/portico.sqlite3", Path(directory), 0, invoices)
             return
-        with throw_away_cluster() as url:
-            programs = binaries()
-            assert programs is not None
-            host = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["host"][0]
-            subprocess.run([programs / "createdb", "-h", host, "-U", "portico", "portico"], check=True)
-            pid = int((Path(host) / "data" / "postmaster.pid").read_text().splitlines()[0])
+        with filled_postgresql() as (url, pid):
             yield fill(url, Path(directory), pid, invoices)
 
 
-def fill(url: str, directory: Path, database: int, invoices: int | None) -> Site:
-    """Run the workload in a process of its own, so that nothing of it stays in this one."""
-    environment = {
+@contextmanager
+def filled_postgresql() -> Iterator[tuple[str, int]]:
+    """A throw-away PostgreSQL with an empty database of ours: its address and its process."""
+    with throw_away_cluster() as url:
+        programs = binaries()
+        assert programs is not None
+        host = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["host"][0]
+        subprocess.run([programs / "createdb", "-h", host, "-U", "portico", "portico"], check=True)
+        yield url, int((Path(host) / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def plain_environment(url: str, directory: Path) -> dict[str, str]:
+    """A portal in production on a throw-away database."""
+    return {
         "DATABASE_URL": url,
         "PORTICO_DATA": str(directory / "data"),
         "PORTICO_SECRET_KEY": "bench-x4w8Qz1nLr6uTy3vKe9bHs7dJf5gPa2mCo0iRtEyUqWlZxNk",
@@ -224,6 +230,11 @@ def fill(url: str, directory: Path, database: int, invoices: int | None) -> Site
         "PORTICO_LOG_LEVEL": "WARNING",
         "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'src'}",
     }
+
+
+def fill(url: str, directory: Path, database: int, invoices: int | None) -> Site:
+    """Run the workload in a process of its own, so that nothing of it stays in this one."""
+    environment = plain_environment(url, directory)
     told = in_process(environment, "bench.fill", *([str(invoices)] if invoices else []))
     quotation, invoice = told["quotation"], told["invoice"]
     pages = (

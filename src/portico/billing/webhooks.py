@@ -4,6 +4,7 @@ What is not genuine is answered with 400 and leaves nothing but a line in the lo
 """
 
 import logging
+from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +21,8 @@ from portico.billing.providers.base import Forged, NoSecret
 from portico.kit.errors import Missing
 
 LARGEST = 256 * 1024
+AT_WORK = BoundedSemaphore(1)
+"""A process works on one notice at a time; what comes meanwhile is stored, answered, and left to the worker."""
 logger = logging.getLogger("portico.webhooks")
 
 
@@ -46,8 +49,11 @@ def receive(request: HttpRequest, provider: str) -> HttpResponse:
         logger.error("notices for %s cannot be verified: %s", found.name, fault)  # noqa: TRY400  # its place says nothing
         return _answer("not ready", 503)
     event = notices.store(found, notice, now=now)
-    if event is not None:
-        notices.work_on(event, now=now)
+    if event is not None and AT_WORK.acquire(blocking=False):
+        try:
+            notices.work_on(event, now=now)
+        finally:
+            AT_WORK.release()
     return _answer("stored", 200)
 
 

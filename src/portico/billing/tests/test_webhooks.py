@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from portico.billing import books, jobs
+from portico.billing import books, jobs, webhooks
 from portico.billing.actions import pay, receive
 from portico.billing.models import Allocation, Payment, ProviderEvent
 from portico.billing.providers.sandbox import gateway
@@ -181,6 +181,17 @@ def test_a_fault_while_working_loses_no_notice(
     assert jobs.provider_events(later) == 1
     assert jobs.provider_events(later) == 0, "it is done with"
     assert world.invoice(OPEN).payment_state == "paid"
+
+
+def test_while_one_is_worked_on_the_next_is_stored_answered_and_left_to_the_worker(world: World) -> None:
+    payment, body = paid(world)
+    with webhooks.AT_WORK:
+        assert tell(body, at=world.now).status_code == 200
+    payment.refresh_from_db()
+    assert payment.state == "pending"
+    assert jobs.provider_events(world.now) == 1
+    payment.refresh_from_db()
+    assert payment.state == "succeeded"
 
 
 @pytest.mark.django_db(transaction=True)
