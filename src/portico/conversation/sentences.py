@@ -139,6 +139,11 @@ SENTENCES: dict[str, Sentence] = {
     "seller.dunning_changed": Sentence(
         lazy("%(who)s changed when we remind."), "calendar-clock", lazy("It was changed when we remind.")
     ),
+    "seller.renewal_rules_changed": Sentence(
+        lazy("%(who)s changed when renewals are offered."),
+        "calendar-range",
+        lazy("It was changed when renewals are offered."),
+    ),
     "subscription.in_arrears": Sentence(
         lazy("%(who)s marked the subscription: invoice %(number)s stayed unpaid."),
         "triangle-alert",

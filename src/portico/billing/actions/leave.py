@@ -31,11 +31,21 @@ State = Subscription.State
 LONGEST_COMMENT = 2000
 
 
-def _locked(subscription: Subscription, by: Membership) -> Subscription:
-    """The row, locked, for somebody who may decide about the whole of it: an owner. Raises Forbidden."""
-    if not by.is_owner:
+DESK = {User.StaffRole.SALES, User.StaffRole.FINANCE, User.StaffRole.ADMIN}
+
+
+def _locked(subscription: Subscription, by: Membership | User) -> Subscription:
+    """The row, locked, for somebody who may decide about the whole of it: an owner, or the desk for it. Raises Forbidden."""
+    if isinstance(by, User):
+        if by.staff_role not in DESK:
+            raise Forbidden(_("Your role does not allow this. Ask an administrator."))
+    elif not by.is_owner:
         raise Forbidden(_("Only an owner of your company's account can do this."))
     return ahead.locked(subscription.pk)
+
+
+def _who(by: Membership | User) -> User:
+    return by if isinstance(by, User) else by.user
 
 
 def _told(name: str, row: Subscription, *, by: User, now: datetime, **data: str) -> None:
@@ -45,7 +55,9 @@ def _told(name: str, row: Subscription, *, by: User, now: datetime, **data: str)
 # Leaving ---------------------------------------------------------------------------------------------------------------
 
 
-def ask_to_leave(*, subscription: Subscription, reason: str, comment: str, by: Membership, now: datetime) -> None:
+def ask_to_leave(
+    *, subscription: Subscription, reason: str, comment: str, by: Membership | User, now: datetime
+) -> None:
     """Let the subscription end with its period, for a reason; until then it runs, and it can be taken back.
 
     Raises Forbidden for who is no owner, Invalid without a reason or before the minimum term is over, Conflict when it does not
@@ -57,15 +69,21 @@ def ask_to_leave(*, subscription: Subscription, reason: str, comment: str, by: M
         row = _locked(subscription, by)
         if row.state not in Subscription.GOING or row.leave_asked_at is not None:
             raise Conflict(_("This subscription does not run, or ends with its period already. Nothing was changed."))
+        until = row.committed_until()
+        if until is not None and row.period_end is not None and row.period_end < until:
+            raise Invalid(
+                _("It is agreed until %(date)s at least: cancel it in the period that ends then. Nothing was changed.")
+                % {"date": until.isoformat()}
+            )
         row.leave_asked_at, row.leave_reason = now, reason
         row.leave_comment = paragraphs(comment)[:LONGEST_COMMENT]
         row.pause_asked_at = None
         row.save(update_fields=["leave_asked_at", "leave_reason", "leave_comment", "pause_asked_at"])
         on = row.period_end.isoformat() if row.period_end else ""
-        _told("subscription.cancellation_asked", row, by=by.user, now=now, on=on)
+        _told("subscription.cancellation_asked", row, by=_who(by), now=now, on=on)
 
 
-def stay(*, subscription: Subscription, by: Membership, now: datetime) -> None:
+def stay(*, subscription: Subscription, by: Membership | User, now: datetime) -> None:
     """Take leaving back before it happens. Raises Forbidden, and Conflict when it does not leave, or has ended."""
     with transaction.atomic():
         row = _locked(subscription, by)
@@ -73,13 +91,13 @@ def stay(*, subscription: Subscription, by: Membership, now: datetime) -> None:
             raise Conflict(_("This subscription does not end with its period, or has ended. Nothing was changed."))
         row.leave_asked_at, row.leave_reason, row.leave_comment = None, "", ""
         row.save(update_fields=["leave_asked_at", "leave_reason", "leave_comment"])
-        _told("subscription.cancellation_withdrawn", row, by=by.user, now=now)
+        _told("subscription.cancellation_withdrawn", row, by=_who(by), now=now)
 
 
 # Pausing ---------------------------------------------------------------------------------------------------------------
 
 
-def ask_to_pause(*, subscription: Subscription, by: Membership, now: datetime) -> None:
+def ask_to_pause(*, subscription: Subscription, by: Membership | User, now: datetime) -> None:
     """Let it pause when its period ends. Raises Forbidden; Conflict when it is not active, leaves, or is renewed already."""
     with transaction.atomic():
         row = _locked(subscription, by)
@@ -93,10 +111,10 @@ def ask_to_pause(*, subscription: Subscription, by: Membership, now: datetime) -
         row.pause_asked_at = now
         row.save(update_fields=["pause_asked_at"])
         on = row.period_end.isoformat() if row.period_end else ""
-        _told("subscription.pause_asked", row, by=by.user, now=now, on=on)
+        _told("subscription.pause_asked", row, by=_who(by), now=now, on=on)
 
 
-def do_not_pause(*, subscription: Subscription, by: Membership, now: datetime) -> None:
+def do_not_pause(*, subscription: Subscription, by: Membership | User, now: datetime) -> None:
     """Take pausing back before it happens. Raises Forbidden, and Conflict when it does not pause, or does so already."""
     with transaction.atomic():
         row = _locked(subscription, by)
@@ -104,10 +122,10 @@ def do_not_pause(*, subscription: Subscription, by: Membership, now: datetime) -
             raise Conflict(_("This subscription is not going to pause. Nothing was changed."))
         row.pause_asked_at = None
         row.save(update_fields=["pause_asked_at"])
-        _told("subscription.pause_withdrawn", row, by=by.user, now=now)
+        _told("subscription.pause_withdrawn", row, by=_who(by), now=now)
 
 
-def resume(*, subscription: Subscription, by: Membership, now: datetime) -> Quotation | None:
+def resume(*, subscription: Subscription, by: Membership | User, now: datetime) -> Quotation | None:
     """End the pause: the next period begins today, of the same term, and keeps to this day of the month.
 
     One that renews by itself is active at once and invoiced by the next run (None); for another there is a quotation, and it is
@@ -121,11 +139,13 @@ def resume(*, subscription: Subscription, by: Membership, now: datetime) -> Quot
         row.resumes_on = row.anchored_on = day
         row.save(update_fields=["resumes_on", "anchored_on"])
         if not row.auto_renew:
-            quotation = ahead.quote_renewal(row, origin=Quotation.Origin.PORTAL, by=None, contact=by.user, now=now)
-            _told("subscription.resume_asked", row, by=by.user, now=now)
+            quotation = ahead.quote_renewal(
+                row, origin=Quotation.Origin.PORTAL, by=None, contact=None if isinstance(by, User) else by.user, now=now
+            )
+            _told("subscription.resume_asked", row, by=_who(by), now=now)
             return quotation
         row.move(State.ACTIVE, from_=[State.PAUSED])
-        _told("subscription.resumed", row, by=by.user, now=now)
+        _told("subscription.resumed", row, by=_who(by), now=now)
         letters.subscription_state(row, "resumed", now=now)
     return None
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
-from portico.billing.books import money, papers, sales
+from portico.billing.books import money, papers, sales, standings
 from portico.billing.books.violation import Violation
 
 __all__ = ["PASSES", "Violation", "verify"]
@@ -30,6 +30,7 @@ PASSES: tuple[Callable[[], Iterator[Violation]], ...] = (
     sales.check_orders,
     sales.check_invoiced,
     sales.check_periods,
+    standings.check_standings,
     sales.check_events,
 )
 

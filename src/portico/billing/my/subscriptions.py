@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -12,11 +13,13 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
-from portico.billing.actions import autopay
+from portico.billing.actions import ahead, autopay
+from portico.billing.actions import leave as leaving
 from portico.billing.actions.change import request_change
 from portico.billing.actions.collect import method_for
 from portico.billing.changing import coupon_from, offer, runs, seen_from, wanted_from
 from portico.billing.models import Change, Collection, Invoice, Order, Quotation, Subscription
+from portico.billing.standings import standing_of
 from portico.billing.subscribed import COLUMNS, SHORT, STATUSES, complete, in_groups, papers_of, periods_of, with_items
 from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -128,6 +131,103 @@ def auto_pay(request: MemberRequest, database: str) -> HttpResponse:
     return render(request, "billing/my/subscriptions/auto_pay.html", context, status=status)
 
 
+# Renewing, pausing, leaving ---------------------------------------------------------------------------------------------
+
+
+@member("approver", "billing")
+@require_http_methods(["GET", "HEAD", "POST"])
+def renewal(request: MemberRequest, database: str) -> HttpResponse:
+    """Whether it renews by itself, in which term, and a new quotation of the next period; POST does one of these."""
+    subscription, now, error = find(request, database), timezone.now(), ""
+    do = request.POST.get("do", "")
+    if request.method == "POST":
+        try:
+            if do in {"on", "off"}:
+                leaving.switch_auto_renewal(subscription=subscription, on=do == "on", by=request.member, now=now)
+                said = _("It renews by itself from now on.") if do == "on" else _("It no longer renews by itself.")
+                messages.success(request, said)
+                return HttpResponseRedirect(reverse("my:subscriptions.renewal", args=[database]))
+            quotation = ahead.ask_for_renewal(
+                subscription=subscription, term_months=months_from(request.POST), by=request.member, now=now
+            )
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("Here is the quotation. Accept it, and your subscription goes on."))
+            return HttpResponseRedirect(reverse("my:quotations.detail", args=[quotation.number]))
+    context = standing_of(subscription, today(now, request.member.customer.seller.zone)) | {"error": error}
+    return render(request, "billing/my/subscriptions/renewal.html", context, status=400 if error else 200)
+
+
+def months_from(fields: QueryDict) -> int:
+    """The term that was chosen; Invalid for what is none."""
+    text = fields.get("term", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise Invalid(_("Choose the term."))
+    return int(text)
+
+
+@member("owner")
+@require_http_methods(["GET", "HEAD", "POST"])
+def pause(request: MemberRequest, database: str) -> HttpResponse:
+    """What a pause means, and from when; POST asks for it, takes it back, or lets a paused one go on."""
+    subscription, now = find(request, database), timezone.now()
+    here = HttpResponseRedirect(reverse("my:subscriptions.detail", args=[database]))
+    if request.method == "POST":
+        do, by = request.POST.get("do", ""), request.member
+        if do == "resume":
+            quotation = leaving.resume(subscription=subscription, by=by, now=now)
+            if quotation is not None:
+                messages.success(request, _("Here is the quotation. Accept it, and your subscription goes on."))
+                return HttpResponseRedirect(reverse("my:quotations.detail", args=[quotation.number]))
+            messages.success(request, _("It goes on from today."))
+        elif do == "back":
+            leaving.do_not_pause(subscription=subscription, by=by, now=now)
+            messages.success(request, _("It does not pause."))
+        else:
+            leaving.ask_to_pause(subscription=subscription, by=by, now=now)
+            messages.success(request, _("It pauses when its period ends."))
+        return here
+    context = standing_of(subscription, today(now, request.member.customer.seller.zone))
+    return render(request, "billing/my/subscriptions/pause.html", context)
+
+
+@member("owner")
+@require_http_methods(["GET", "HEAD", "POST"])
+def leave(request: MemberRequest, database: str) -> HttpResponse:
+    """What cancelling means: until when it runs, what stays payable, what can be downloaded; POST does it or takes it back."""
+    subscription, now, error = find(request, database), timezone.now(), ""
+    if request.method == "POST":
+        try:
+            if request.POST.get("do") == "stay":
+                leaving.stay(subscription=subscription, by=request.member, now=now)
+                messages.success(request, _("It goes on. Your cancellation is taken back."))
+            else:
+                leaving.ask_to_leave(
+                    subscription=subscription,
+                    reason=request.POST.get("reason", ""),
+                    comment=request.POST.get("comment", ""),
+                    by=request.member,
+                    now=now,
+                )
+                messages.success(
+                    request, _("It is cancelled. It runs until its period ends, and you can take this back.")
+                )
+            return HttpResponseRedirect(reverse("my:subscriptions.detail", args=[database]))
+        except Invalid as refusal:
+            error = refusal.message
+    context = standing_of(subscription, today(now, request.member.customer.seller.zone)) | {
+        "error": error,
+        "posted": request.POST,
+        "reasons": [(key, label, "") for key, label in Subscription.LeaveReason.choices],
+        "open": Invoice.objects.visible_to(request.member)
+        .open()
+        .filter(Q(period__subscription=subscription) | Q(order__subscription=subscription))
+        .order_by("due_on", "id")[:SHORT],
+    }
+    return render(request, "billing/my/subscriptions/leave.html", context, status=400 if error else 200)
+
+
 def find(request: MemberRequest, database: str) -> Subscription:
     """The subscription of this database with its customer; Missing."""
     rows = Subscription.objects.visible_to(request.member).select_related("database")
@@ -191,5 +291,8 @@ urlpatterns = [
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
     path("subscriptions/<str:database>/auto-pay/", auto_pay, name="subscriptions.auto_pay"),
     path("subscriptions/<str:database>/change/", change, name="subscriptions.change"),
+    path("subscriptions/<str:database>/leave/", leave, name="subscriptions.leave"),
+    path("subscriptions/<str:database>/pause/", pause, name="subscriptions.pause"),
+    path("subscriptions/<str:database>/renewal/", renewal, name="subscriptions.renewal"),
     path("subscriptions/<str:database>/preview/", preview, name="subscriptions.preview"),
 ]

@@ -1,5 +1,7 @@
 """Subscriptions on the desk: which run, when they renew, what they hold and which papers belong to them."""
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,11 +17,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
+from portico.billing.actions import ahead
+from portico.billing.actions import leave as leaving
 from portico.billing.actions.change import change_for_customer, running_period
 from portico.billing.actions.renew import try_again
 from portico.billing.actions.report import attend
 from portico.billing.changing import coupon_from, offer, runs, seen_from, wanted_from
 from portico.billing.models import Invoice, Order, Quotation, Report, Subscription
+from portico.billing.standings import standing_of
 from portico.billing.subscribed import (
     COLUMNS,
     STATUSES,
@@ -104,6 +109,7 @@ def detail(request: StaffRequest, database: str) -> HttpResponse:
         "runs": runs(row, day),
         "lapsed": list(lapsed.values("report_id", "quotation__number", "grace_until")) if customer.lapsed else [],
         "periods": periods_of(row["id"], day),
+        "today": day,
     }
     context |= papers_of(
         row["id"],
@@ -179,10 +185,118 @@ def seen(request: StaffRequest, database: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
 
 
+# Renewing by hand, leaving, pausing, ending -------------------------------------------------------------------------------
+
+
+def find(request: StaffRequest, database: str) -> Subscription:
+    """The subscription of this database with its customer; Missing."""
+    rows = Subscription.objects.filter(customer__seller=request.seller, database__name=database)
+    found = rows.select_related("database", "customer__seller").order_by("id").first()
+    if found is None:
+        raise Missing(_("There is no subscription of this name."))
+    return found
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def renewal(request: StaffRequest, database: str) -> HttpResponse:
+    """Prepare the renewal quotation by hand, in a term of choice: it is sent at once, and the one before is withdrawn."""
+    subscription, now, error = find(request, database), timezone.now(), ""
+    if request.method == "POST":
+        chosen = request.POST.get("term", "")
+        try:
+            if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 4):
+                raise Invalid(_("Choose the term."))
+            quotation = ahead.renew_for_customer(
+                subscription=subscription, term_months=int(chosen), by=request.user, now=now
+            )
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("The renewal quotation is sent."))
+            return HttpResponseRedirect(reverse("staff:quotations.detail", args=[quotation.number]))
+    context = standing_of(subscription, today(now, request.seller.zone)) | {"error": error}
+    return render(request, "billing/staff/subscriptions/renewal.html", context, status=400 if error else 200)
+
+
+@staff("finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def end(request: StaffRequest, database: str) -> HttpResponse:
+    """End it today: what that gives back, invoice by invoice, before anything is done; then the credit notes."""
+    subscription, now, error = find(request, database), timezone.now(), ""
+    day = today(now, request.seller.zone)
+    if request.method == "POST":
+        try:
+            notes = leaving.end_now(
+                subscription=subscription,
+                reason=request.POST.get("reason", ""),
+                give_back=request.POST.get("give_back", "") != "nothing",
+                by=request.user,
+                now=now,
+            )
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            said = [_("The subscription has ended.")]
+            said += [_("Credit note %(number)s is issued.") % {"number": note.number} for note in notes]
+            messages.success(request, " ".join(said))
+            return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
+    back = leaving.given_back(subscription, on=day) if subscription.period_end else []
+    context = standing_of(subscription, day) | {
+        "error": error,
+        "posted": request.POST,
+        "back": back,
+        "back_minor": sum(one.total_minor for one in back),
+    }
+    return render(request, "billing/staff/subscriptions/end.html", context, status=400 if error else 200)
+
+
+@staff("sales", "finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def leave(request: StaffRequest, database: str) -> HttpResponse:
+    """What a customer asked by phone or letter: cancel or pause at the end of the period, take either back, or go on."""
+    subscription, now, error = find(request, database), timezone.now(), ""
+    if request.method == "POST":
+        try:
+            carry_out(request, subscription, request.POST.get("do", ""), now)
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("Saved."))
+            return HttpResponseRedirect(reverse("staff:subscriptions.detail", args=[database]))
+    context = standing_of(subscription, today(now, request.seller.zone)) | {
+        "error": error,
+        "posted": request.POST,
+        "reasons": [(key, label, "") for key, label in Subscription.LeaveReason.choices],
+    }
+    return render(request, "billing/staff/subscriptions/leave.html", context, status=400 if error else 200)
+
+
+def carry_out(request: StaffRequest, subscription: Subscription, do: str, now: datetime) -> None:
+    """What was asked, done for the customer; Invalid for what is not known."""
+    by = request.user
+    if do == "leave":
+        reason, comment = request.POST.get("reason", ""), request.POST.get("comment", "")
+        leaving.ask_to_leave(subscription=subscription, reason=reason, comment=comment, by=by, now=now)
+        return
+    steps: dict[str, Callable[..., object]] = {
+        "stay": leaving.stay,
+        "pause": leaving.ask_to_pause,
+        "back": leaving.do_not_pause,
+        "resume": leaving.resume,
+    }
+    if do not in steps:
+        raise Invalid(_("Choose what is to be done."))
+    steps[do](subscription=subscription, by=by, now=now)
+
+
 urlpatterns = [
     path("subscriptions/", index, name="subscriptions.index"),
     path("subscriptions/<str:database>/", detail, name="subscriptions.detail"),
     path("subscriptions/<str:database>/change/", change, name="subscriptions.change"),
     path("subscriptions/<str:database>/seen/", seen, name="subscriptions.seen"),
+    path("subscriptions/<str:database>/end/", end, name="subscriptions.end"),
+    path("subscriptions/<str:database>/leave/", leave, name="subscriptions.leave"),
+    path("subscriptions/<str:database>/renewal/", renewal, name="subscriptions.renewal"),
     path("subscriptions/<str:database>/again/", again, name="subscriptions.again"),
 ]

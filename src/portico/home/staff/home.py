@@ -75,6 +75,11 @@ LOOKS = {
         ngettext_lazy("%(n)d installation ended unpaid", "%(n)d installations ended unpaid", "n"),
         lazy("Look"), "subscriptions",
     ),
+    "leaving": Look(
+        "warn", "circle-x",
+        ngettext_lazy("%(n)d subscription is cancelled", "%(n)d subscriptions are cancelled", "n"),
+        lazy("Look"), "subscriptions",
+    ),
     "letters": Look(
         "danger", "circle-alert",
         ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
@@ -212,6 +217,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "disputes": _("disputed on %(date)s"),
         "held_back": _("issued on %(date)s"),
         "renewals": _("due on %(date)s"),
+        "leaving": _("ends on %(date)s"),
         "reports": _("ended on %(date)s"),
         "letters": _("written on %(date)s"),
         "webhooks": _("since %(date)s"),

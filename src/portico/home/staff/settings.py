@@ -102,6 +102,12 @@ KEPT = (
         lazy("API keys"),
         lazy("Which of your own systems may ask, and what each may do."),
     ),
+    (
+        "calendar-range",
+        "staff:renewal_rules.index",
+        lazy("Renewals"),
+        lazy("How long ahead they are offered, and what happens when nobody pays."),
+    ),
     ("send", "staff:webhooks.index", lazy("Webhooks"), lazy("What your own systems are told, and whether it arrives.")),
 )
 """What is kept elsewhere, most of it in the admin: icon, page, title, what for."""

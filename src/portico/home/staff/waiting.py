@@ -180,6 +180,17 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             on=F("period_end"),
         ),
         Source(
+            "leaving",
+            Subscription.objects.filter(customer__seller=seller, leave_asked_at__isnull=False).exclude(
+                state=Subscription.State.ENDED
+            ),
+            noun=Value("subscriptions.detail"),
+            key=F("database__name"),
+            title=F("database__name"),
+            customer=F("customer__legal_name"),
+            on=F("period_end"),
+        ),
+        Source(
             "reports",
             Report.objects.to_attend(seller),
             noun=Value("subscriptions.detail"),
