@@ -56,8 +56,11 @@ def declared(view: View[P], access: Access) -> View[P]:
     return view
 
 
-def member(*roles: str) -> Callable[[MemberView[P]], View[P]]:
-    """Members of a customer, holding any one of `roles` (an owner may do all); no roles: every member."""
+def member(*roles: str, whole: bool = False) -> Callable[[MemberView[P]], View[P]]:
+    """Members of a customer, holding any one of `roles` (an owner may do all); no roles: every member.
+
+    `whole`: what is of the whole company, and so not for who sees chosen databases alone.
+    """
 
     def declare(view: MemberView[P]) -> View[P]:
         @wraps(view)
@@ -72,6 +75,8 @@ def member(*roles: str) -> Callable[[MemberView[P]], View[P]]:
                 raise Forbidden(_("Your login belongs to no company yet. Ask the person who invited you."))
             if roles and not membership.is_owner and not membership.roles & set(roles):
                 raise Forbidden(_("Your role does not allow this. Ask an owner of your company's account."))
+            if whole and not membership.sees_all:
+                raise Forbidden(_("This is about the whole company, and you see chosen databases alone. Ask an owner."))
             membership.user = user
             request.member = membership  # type: ignore[attr-defined]  # this is what makes it a MemberRequest
             return view(request, *args, **kwargs)  # type: ignore[arg-type]

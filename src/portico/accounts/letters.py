@@ -72,6 +72,7 @@ def members_of(
     for role in roles:
         held |= Q(**{f"is_{role}": True})
     rows = Membership.objects.filter(held, customer__in=customers, user__is_active=True)
+    rows = rows.exclude(is_limited=True, is_owner=False)  # a mail could be about what such a member does not see
     if but is not None:
         rows = rows.exclude(user=but)
     if kinds()[event].optional:

@@ -48,7 +48,11 @@ def run(options: argparse.Namespace) -> int:
         address = f"http://localhost:{options.port}"
         embedded(data, address)
         os.environ["PORTICO_ALLOWED_HOSTS"] = "*" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104
-        if options.host in {"127.0.0.1", "localhost", "::1"}:  # nobody else reaches the desk: webhooks may be tried here
+        if options.host in {
+            "127.0.0.1",
+            "localhost",
+            "::1",
+        }:  # nobody else reaches the desk: webhooks may be tried here
             os.environ["PORTICO_HOOK_LOOPBACK"] = "1"
         keep_secrets(data)
         logins = fill(data)

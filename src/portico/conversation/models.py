@@ -20,8 +20,16 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
 
     def visible_to(self, membership: Membership) -> "ThreadQuerySet":
         """Those on documents that the member's customer may see: nothing about a draft."""
-        return self.filter(customer_id=membership.customer_id).exclude(
+        rows = self.filter(customer_id=membership.customer_id).exclude(
             Q(quotation__isnull=False, quotation__current=None) | Q(invoice__state=Invoice.State.DRAFT)
+        )
+        if membership.sees_all:
+            return rows
+        return rows.filter(
+            Q(quotation__in=Quotation.objects.visible_to(membership).values("pk"))
+            | Q(order__in=Order.objects.visible_to(membership).values("pk"))
+            | Q(invoice__in=Invoice.objects.visible_to(membership).values("pk"))
+            | Q(subscription__in=Subscription.objects.visible_to(membership).values("pk"))
         )
 
 

@@ -15,9 +15,9 @@ from django.db.models import Model
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Customer, Membership, User
+from portico.accounts.models import Membership, User
 from portico.billing.documents.issued import issued_pdf
-from portico.billing.models import Acceptance, Invoice
+from portico.billing.models import Acceptance, Invoice, Quotation
 from portico.kit.models import Letter
 from portico.kit.privacy import Privacy
 from portico.privacy.models import Export
@@ -66,11 +66,12 @@ def plain(row: Model, *, keep_actor: str) -> dict[str, Any]:
 
 def papers_of(user: User) -> list[tuple[str, Any]]:
     """The PDFs the person may see: names in the ZIP with what reads them."""
-    customers = Customer.objects.filter(pk__in=Membership.objects.filter(user=user).values("customer"))
-    invoices = Invoice.objects.filter(customer__in=customers, state=Invoice.State.ISSUED).select_related(
-        "seller", "pdf"
-    )
-    accepted = Acceptance.objects.filter(version__quotation__customer__in=customers)
+    invoices, quotations = Invoice.objects.none(), Quotation.objects.none()
+    for membership in Membership.objects.filter(user=user):
+        invoices |= Invoice.objects.visible_to(membership)
+        quotations |= Quotation.objects.visible_to(membership)
+    invoices = invoices.select_related("seller", "pdf")
+    accepted = Acceptance.objects.filter(version__quotation__in=quotations.values("pk"))
     found: list[tuple[str, Any]] = [
         (f"invoices/{invoice.number}.pdf", lambda one=invoice: issued_pdf(one)) for invoice in invoices.order_by("id")
     ]

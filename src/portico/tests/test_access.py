@@ -172,6 +172,7 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("privacy", "number"): asked_to_erase.pk,
         ("privacy", "token"): "somebody-else-s",
         ("members", "number"): payer.pk,
+        ("access", "number"): payer.pk,
         ("letters", "number"): sent_letter(world).pk,
         ("api_keys", "number"): key_of_the_erp(world).pk,
         ("webhooks", "number"): webhook_message(world).endpoint_id,

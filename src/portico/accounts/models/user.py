@@ -129,7 +129,10 @@ class User(AbstractBaseUser):
 class Membership(models.Model):
     """User × Customer with roles; at least one. Owner may do all that the others may."""
 
-    privacy = {Privacy.NONE: "id customer is_owner is_approver is_billing is_viewer created_at", Privacy.ACTOR: "user"}
+    privacy = {
+        Privacy.NONE: "id customer is_owner is_approver is_billing is_viewer is_limited created_at",
+        Privacy.ACTOR: "user",
+    }
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="memberships")
@@ -137,6 +140,7 @@ class Membership(models.Model):
     is_approver = models.BooleanField(default=False)
     is_billing = models.BooleanField(default=False)
     is_viewer = models.BooleanField(default=False)
+    is_limited = models.BooleanField(default=False, help_text="sees chosen databases alone; never an owner")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -164,6 +168,16 @@ class Membership(models.Model):
             "viewer": self.is_viewer,
         }
         return frozenset(role for role, holds in held.items() if holds)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether everything of the customer is seen, and not chosen databases alone."""
+        return self.is_owner or not self.is_limited
+
+    def limit(self, limited: bool) -> None:
+        """From now on chosen databases alone, or everything."""
+        self.is_limited = limited
+        self.save(update_fields=["is_limited"])
 
     @property
     def may_decide(self) -> bool:

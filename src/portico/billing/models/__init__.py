@@ -25,7 +25,13 @@ from portico.billing.models.payment import Allocation, Payment, PaymentLookup, P
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
 from portico.billing.models.renewal_rules import RenewalRules
 from portico.billing.models.report import Report
-from portico.billing.models.subscription import Database, Subscription, SubscriptionItem, SubscriptionPeriod
+from portico.billing.models.subscription import (
+    Database,
+    DatabaseAccess,
+    Subscription,
+    SubscriptionItem,
+    SubscriptionPeriod,
+)
 from portico.billing.models.template import QuotationTemplate
 
 __all__ = [
@@ -41,6 +47,7 @@ __all__ = [
     "Coupon",
     "CouponUse",
     "Database",
+    "DatabaseAccess",
     "Dispute",
     "DunningPause",
     "DunningRules",

@@ -15,7 +15,7 @@ from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.models.line import Line, Totals
 from portico.billing.models.number import NumberSeries, Taken
 from portico.billing.models.order import Order, OrderLine
-from portico.billing.models.subscription import SubscriptionPeriod
+from portico.billing.models.subscription import DatabaseAccess, SubscriptionPeriod, sees_all
 from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict
@@ -48,11 +48,20 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 
     def visible_to(self, membership: Membership) -> "InvoiceQuerySet":
         """What was issued to the member's customer; drafts never."""
-        return self.visible_to_customer(membership.customer_id)
+        return self.visible_to_member(membership.customer_id, membership.pk)
 
-    def visible_to_customer(self, customer: Any) -> "InvoiceQuerySet":
-        """The same by the customer's id, which a prepared query leaves open."""
-        return self.filter(customer_id=customer, state=Invoice.State.ISSUED)
+    def visible_to_member(self, customer: Any, member: Any) -> "InvoiceQuerySet":
+        """The same by the ids of customer and membership, which a prepared query leaves open.
+
+        A limited member sees the invoices of its databases' orders and periods, and the credit notes about them.
+        """
+        chosen = DatabaseAccess.chosen_by(member)
+        orders = Order.objects.filter(subscription__in=chosen).values("pk")
+        periods = SubscriptionPeriod.objects.filter(subscription__in=chosen).values("pk")
+        of_databases = Q(order__in=orders) | Q(period__in=periods)
+        noted = Invoice.objects.filter(of_databases).values("pk")
+        seen = sees_all(member) | of_databases | Q(refers_to__in=noted)
+        return self.filter(seen, customer_id=customer, state=Invoice.State.ISSUED)
 
     def open(self) -> "InvoiceQuerySet":
         """Issued invoices on which something is left to pay."""

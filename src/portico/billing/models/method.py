@@ -16,7 +16,9 @@ class SavedMethodQuerySet(models.QuerySet["SavedMethod"]):
     """Saved methods as a person may see them."""
 
     def visible_to(self, membership: Membership) -> "SavedMethodQuerySet":
-        """Those of the member's customer that are still there."""
+        """Those of the member's customer that are still there; none for a limited member, since they pay for everything."""
+        if not membership.sees_all:
+            return self.none()
         return self.filter(customer_id=membership.customer_id).kept()
 
     def kept(self) -> "SavedMethodQuerySet":

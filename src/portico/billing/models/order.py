@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.models.line import Line, Totals
 from portico.billing.models.quotation import QuotationVersion
-from portico.billing.models.subscription import Subscription
+from portico.billing.models.subscription import DatabaseAccess, Subscription, sees_all
 from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict, Invalid
@@ -23,12 +23,13 @@ class OrderQuerySet(models.QuerySet["Order"]):
     """Orders as a person may see them."""
 
     def visible_to(self, membership: Membership) -> "OrderQuerySet":
-        """Those of the member's customer."""
-        return self.visible_to_customer(membership.customer_id)
+        """Those of the member's customer; of a limited member those of its databases."""
+        return self.visible_to_member(membership.customer_id, membership.pk)
 
-    def visible_to_customer(self, customer: Any) -> "OrderQuerySet":
-        """The same by the customer's id, which a prepared query leaves open."""
-        return self.filter(customer_id=customer)
+    def visible_to_member(self, customer: Any, member: Any) -> "OrderQuerySet":
+        """The same by the ids of customer and membership, which a prepared query leaves open."""
+        seen = sees_all(member) | Q(subscription__in=DatabaseAccess.chosen_by(member))
+        return self.filter(seen, customer_id=customer)
 
     def with_progress(self) -> "OrderQuerySet":
         """Beside each order: how many lines it has, and how many are begun and finished, in delivery and invoicing."""

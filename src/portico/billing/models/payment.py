@@ -11,7 +11,7 @@ from portico.accounts.models import Customer, Membership, User
 from portico.billing.models.autopay import Collection
 from portico.billing.models.invoice import Invoice
 from portico.billing.models.method import SavedMethod
-from portico.billing.models.order import PaymentRequest
+from portico.billing.models.order import Order, PaymentRequest
 from portico.kit.db import claim
 from portico.kit.privacy import Privacy
 
@@ -20,8 +20,17 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     """Payments as a person may see them."""
 
     def visible_to(self, membership: Membership) -> "PaymentQuerySet":
-        """Those of the member's customer."""
-        return self.filter(customer_id=membership.customer_id)
+        """Those of the member's customer; of a limited member those that are for papers it sees, and for no other."""
+        rows = self.filter(customer_id=membership.customer_id)
+        if membership.sees_all:
+            return rows
+        seen = Q(invoice__in=Invoice.objects.visible_to(membership).values("pk")) | Q(
+            request__order__in=Order.objects.visible_to(membership).values("pk")
+        )
+        targets = PaymentTarget.objects.filter(payment__customer=membership.customer_id)
+        return rows.filter(pk__in=targets.filter(seen).values("payment")).exclude(
+            pk__in=targets.exclude(seen).values("payment")
+        )
 
     def undecided(self) -> "PaymentQuerySet":
         """Attempts whose end is not known: still pending, or the provider did not answer."""

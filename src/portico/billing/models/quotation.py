@@ -11,7 +11,7 @@ from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.models.catalog import Price
 from portico.billing.models.line import Line, Totals
 from portico.billing.models.number import NumberSeries
-from portico.billing.models.subscription import Subscription
+from portico.billing.models.subscription import DatabaseAccess, Subscription, sees_all
 from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals, OptionalFourDecimals
 from portico.kit.errors import Conflict
@@ -24,11 +24,17 @@ class QuotationQuerySet(models.QuerySet["Quotation"]):
 
     def visible_to(self, membership: Membership) -> "QuotationQuerySet":
         """What was sent to the member's customer; drafts never."""
-        return self.visible_to_customer(membership.customer_id)
+        return self.visible_to_member(membership.customer_id, membership.pk)
 
-    def visible_to_customer(self, customer: Any) -> "QuotationQuerySet":
-        """The same by the customer's id, which a prepared query leaves open."""
-        return self.filter(customer_id=customer, current__isnull=False)
+    def visible_to_member(self, customer: Any, member: Any) -> "QuotationQuerySet":
+        """The same by the ids of customer and membership, which a prepared query leaves open.
+
+        A limited member sees what changes or renews its databases, and what opened them.
+        """
+        chosen = DatabaseAccess.chosen_by(member)
+        opened = QuotationVersion.objects.filter(order__subscription__in=chosen).values("quotation")
+        seen = sees_all(member) | Q(subscription__in=chosen) | Q(pk__in=opened)
+        return self.filter(seen, customer_id=customer, current__isnull=False)
 
 
 class Quotation(models.Model):

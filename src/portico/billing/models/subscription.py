@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -34,16 +34,41 @@ class Database(models.Model):
         return self.name
 
 
+class DatabaseAccess(models.Model):
+    """A member that is limited to chosen databases sees this one."""
+
+    privacy = {Privacy.NONE: "id membership subscription"}
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="databases")
+    subscription = models.ForeignKey("billing.Subscription", on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "subscription"], name="database_access_once")]
+
+    def __str__(self) -> str:
+        return f"{self.membership_id} sees {self.subscription_id}"
+
+    @classmethod
+    def chosen_by(cls, member: Any) -> Any:
+        """The subscriptions that a limited member (by its id) may see."""
+        return cls.objects.filter(membership=member).values("subscription")
+
+
+def sees_all(member: Any) -> Q:
+    """Whether this member (by its id, which a prepared query leaves open) sees everything of its customer."""
+    return Q(Exists(Membership.objects.filter(pk=member).filter(Q(is_limited=False) | Q(is_owner=True))))
+
+
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     """Subscriptions as a person may see them."""
 
     def visible_to(self, membership: Membership) -> "SubscriptionQuerySet":
-        """Those of the member's customer."""
-        return self.visible_to_customer(membership.customer_id)
+        """Those of the member's customer; of a limited member the chosen ones."""
+        return self.visible_to_member(membership.customer_id, membership.pk)
 
-    def visible_to_customer(self, customer: Any) -> "SubscriptionQuerySet":
-        """The same by the customer's id, which a prepared query leaves open."""
-        return self.filter(customer_id=customer)
+    def visible_to_member(self, customer: Any, member: Any) -> "SubscriptionQuerySet":
+        """The same by the ids of customer and membership, which a prepared query leaves open."""
+        return self.filter(sees_all(member) | Q(pk__in=DatabaseAccess.chosen_by(member)), customer_id=customer)
 
 
 class Subscription(models.Model):

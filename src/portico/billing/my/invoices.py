@@ -68,7 +68,7 @@ def index(request: MemberRequest) -> HttpResponse:
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.member.customer.seller.zone)
     found = listing(
-        Asked(rows_of, (status,), {"customer": request.member.customer_id, "day": day}),
+        Asked(rows_of, (status,), {"customer": request.member.customer_id, "member": request.member.pk, "day": day}),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
         search=matching(request, q, ("number", "title", "po_number"), ("total_minor", "amount_due_minor")) if q else None,
@@ -88,9 +88,9 @@ def index(request: MemberRequest) -> HttpResponse:
     return render(request, "billing/my/invoices/index.html", context)
 
 
-def rows_of(status: str, *, customer: Any, day: Any) -> Any:
+def rows_of(status: str, *, customer: Any, member: Any, day: Any) -> Any:
     """The rows of the list: what was issued to `customer`, of one status or of all."""
-    rows = Invoice.objects.visible_to_customer(customer).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    rows = Invoice.objects.visible_to_member(customer, member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
     if status:
         rows = rows.of_status(status, day)
     credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
@@ -112,9 +112,9 @@ def complete(row: dict[str, Any], day: date) -> None:
 
 
 @prepared
-def of_number(customer: Any, number: Any) -> Any:
+def of_number(customer: Any, member: Any, number: Any) -> Any:
     """The invoice of this number that was issued to `customer`, with what its pages name."""
-    own = Invoice.objects.visible_to_customer(customer).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    own = Invoice.objects.visible_to_member(customer, member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
     return own.select_related("order", "pdf", "period__subscription__database").filter(number=number)
 
 
@@ -133,7 +133,9 @@ def credit_notes_of(invoice: Any) -> Any:
 
 def find(request: MemberRequest, number: str) -> Invoice:
     """The invoice of this number; Missing for a foreign one, a draft, a credit note and for none alike."""
-    found: Invoice | None = of_number.first(customer=request.member.customer_id, number=number)
+    found: Invoice | None = of_number.first(
+        customer=request.member.customer_id, member=request.member.pk, number=number
+    )
     if found is None:
         raise Missing(_("There is no invoice of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller
@@ -208,7 +210,9 @@ def pay(request: MemberRequest, number: str = "") -> HttpResponse:
         amount_minor=sum(invoice.amount_due_minor for invoice in invoices),
         currency=currency,
         invoices=invoices,
-        credit_minor=sum(one.left_minor for one in own_credits(request.member.customer, currency)),
+        credit_minor=sum(one.left_minor for one in own_credits(request.member.customer, currency))
+        if request.member.sees_all
+        else 0,
     )
     return paying.answer(request, bill, "billing/my/invoices/pay.html")
 
@@ -263,7 +267,7 @@ def refuse_unpayable(invoice: Invoice) -> None:
 # The customer's credit -------------------------------------------------------------------------------------------------
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def use_credit(request: MemberRequest, number: str) -> HttpResponse:
     """Settle the invoice with what the customer has to its credit; what is left to pay is paid as ever."""

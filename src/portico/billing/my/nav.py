@@ -1,5 +1,6 @@
 """What the frame shows on every page of a customer: how much is open. One query a page, and only where it is drawn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from portico.accounts.access import MemberRequest
 from portico.accounts.models import Customer, Membership
-from portico.billing.models import Invoice, QuotationVersion
+from portico.billing.models import Invoice, Quotation, QuotationVersion
 from portico.kit.periods import today
 from portico.kit.prepared import prepared
 
@@ -34,14 +35,41 @@ class Balance:
 @prepared
 def frame(customer: Any, day: Any, user: Any, member: Any) -> Any:
     """What `Nav` reads, as one statement."""
+    return framed(customer, day, user, member)
+
+
+@prepared
+def frame_of_limited(customer: Any, day: Any, user: Any, member: Any) -> Any:
+    """The same for a member that sees chosen databases alone."""
+    return framed(
+        customer,
+        day,
+        user,
+        member,
+        quotations={"quotation__in": Quotation.objects.visible_to_member(customer, member).values("pk")},
+        invoices={"unpaid__in": Invoice.objects.visible_to_member(customer, member).values("pk")},
+    )
+
+
+def framed(
+    customer: Any,
+    day: Any,
+    user: Any,
+    member: Any,
+    *,
+    quotations: Mapping[str, Any] | None = None,
+    invoices: Mapping[str, Any] | None = None,
+) -> Any:
+    """The statement, with what further conditions quotations and invoices must meet."""
     to_decide = QuotationVersion.objects.filter(
-        quotation__customer=customer, state__in=QuotationVersion.OPEN, valid_until__gte=day
+        quotation__customer=customer, state__in=QuotationVersion.OPEN, valid_until__gte=day, **quotations or {}
     )
     others = Membership.objects.filter(user=user).exclude(pk=member)
-    payable = Q(unpaid__payment_state__in=Invoice.PAYABLE)
+    seen = Q(**invoices or {})
+    payable = seen & Q(unpaid__payment_state__in=Invoice.PAYABLE)
     late = payable & Q(unpaid__due_on__lt=day)
-    in_payment = Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
-    disputed = Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
+    in_payment = seen & Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
+    disputed = seen & Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
     due = "unpaid__amount_due_minor"
     return (
         Customer.objects.filter(pk=customer)
@@ -73,7 +101,8 @@ class Nav:
     def _rows(self) -> list[dict[str, Any]]:
         """One row per currency in which something is unpaid, or one row without a currency; the counts stand on each."""
         customer = self.member.customer
-        return frame(
+        ask = frame if self.member.sees_all else frame_of_limited
+        return ask(
             customer=customer.pk,
             day=today(timezone.now(), customer.seller.zone),
             user=self.member.user_id,
@@ -106,6 +135,7 @@ class Nav:
             )
             for row in self._rows
             if row["unpaid__currency"]
+            and (self.member.sees_all or row["open_minor"] or row["in_payment_minor"] or row["disputed_minor"])
         ]
         return sorted(found, key=lambda balance: (balance.currency != own, balance.currency))
 

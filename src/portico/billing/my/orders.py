@@ -55,7 +55,7 @@ def index(request: MemberRequest) -> HttpResponse:
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     texts, amounts = ("number", "title", "po_number", "database_name"), ("total_minor", "left_minor")
     found = listing(
-        Asked(rows_of, (status,), {"customer": request.member.customer_id}),
+        Asked(rows_of, (status,), {"customer": request.member.customer_id, "member": request.member.pk}),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
         search=matching(request, q, texts, amounts) if q else None,
@@ -66,9 +66,9 @@ def index(request: MemberRequest) -> HttpResponse:
     return render(request, "billing/my/orders/index.html", {"list": found})
 
 
-def rows_of(status: str, *, customer: Any) -> Any:
+def rows_of(status: str, *, customer: Any, member: Any) -> Any:
     """The rows of the list: the orders of `customer`, of one status or of all."""
-    rows = with_left(Order.objects.visible_to_customer(customer).with_progress())
+    rows = with_left(Order.objects.visible_to_member(customer, member).with_progress())
     if status:
         rows = rows.filter(state=status)
     return rows.values(
@@ -116,13 +116,13 @@ def payment_word(state: str, left_minor: int, invoicing: str) -> str:
 
 
 @prepared
-def of_number(customer: Any, number: Any) -> Any:
+def of_number(customer: Any, member: Any, number: Any) -> Any:
     """The order of this number, with `left_minor` and `paid_minor`."""
     arrived = Allocation.objects.filter(payment__isnull=False).order_by()
     on_invoices = arrived.filter(invoice__order=OuterRef("pk")).values("invoice__order")
     on_requests = arrived.filter(request__order=OuterRef("pk"), invoice=None).values("request__order")
     return (
-        with_left(Order.objects.visible_to_customer(customer))
+        with_left(Order.objects.visible_to_member(customer, member))
         .annotate(
             paid_minor=Coalesce(Subquery(on_invoices.annotate(n=Sum("amount_minor")).values("n")), 0)
             + Coalesce(Subquery(on_requests.annotate(n=Sum("amount_minor")).values("n")), 0)
@@ -134,7 +134,7 @@ def of_number(customer: Any, number: Any) -> Any:
 
 def find(request: MemberRequest, number: str) -> Any:
     """The order of this number, with `left_minor` and `paid_minor`; Missing for a foreign one and for none alike."""
-    found = of_number.first(customer=request.member.customer_id, number=number)
+    found = of_number.first(customer=request.member.customer_id, member=request.member.pk, number=number)
     if found is None:
         raise Missing(_("There is no order of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller

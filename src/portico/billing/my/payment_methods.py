@@ -22,7 +22,7 @@ from portico.kit.periods import today
 SOON = timedelta(days=30)
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
     """What is saved, and what auto-pay charges."""
@@ -48,7 +48,7 @@ def expiry(method: SavedMethod, day: object) -> str:
     return "soon" if method.expires_on <= day + SOON else ""  # type: ignore[operator]  # a day
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: MemberRequest) -> HttpResponse:
     """What is agreed to, and with which provider; POST goes on to the provider's page."""
@@ -73,7 +73,7 @@ def add(request: MemberRequest) -> HttpResponse:
     return render(request, "billing/my/payment_methods/add.html", context, status=status)
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_safe
 def saving(request: MemberRequest, key: UUID) -> HttpResponse:
     """How a saving stands. The payer comes back here; the page asks again until that is known, and saves nothing itself."""
@@ -93,7 +93,7 @@ def find(request: MemberRequest, key: UUID) -> SavedMethod:
     return found
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_POST
 def default(request: MemberRequest, key: UUID) -> HttpResponse:
     """This one is charged by itself from now on."""
@@ -102,7 +102,7 @@ def default(request: MemberRequest, key: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("my:payment_methods.index"))
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_POST
 def remove(request: MemberRequest, key: UUID) -> HttpResponse:
     """Remove one, here and at the provider."""

@@ -63,7 +63,7 @@ def index(request: MemberRequest) -> HttpResponse:
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.member.customer.seller.zone)
     found = listing(
-        Asked(rows_of, (status,), {"customer": request.member.customer_id, "day": day}),
+        Asked(rows_of, (status,), {"customer": request.member.customer_id, "member": request.member.pk, "day": day}),
         request.GET,
         q=q,
         status=status,
@@ -79,9 +79,9 @@ def index(request: MemberRequest) -> HttpResponse:
     return render(request, "billing/my/quotations/index.html", {"list": found, "warn_days": WARN_DAYS})
 
 
-def rows_of(status: str, *, customer: Any, day: Any) -> Any:
+def rows_of(status: str, *, customer: Any, member: Any, day: Any) -> Any:
     """The rows of the list: what was sent to `customer`, of one status or of all."""
-    rows = Quotation.objects.visible_to_customer(customer).annotate(
+    rows = Quotation.objects.visible_to_member(customer, member).annotate(
         valid_until=F("current__valid_until"),
         total_minor=F("current__total_minor"),
         title=F("current__title"),
@@ -184,10 +184,10 @@ class Offer:
 
 
 @prepared
-def of_number(customer: Any, number: Any) -> Any:
+def of_number(customer: Any, member: Any, number: Any) -> Any:
     """The quotation of this number that was sent to `customer`, with what its pages name."""
     return (
-        Quotation.objects.visible_to_customer(customer)
+        Quotation.objects.visible_to_member(customer, member)
         .select_related(
             "salesperson",
             "contact",
@@ -218,7 +218,9 @@ def lines_of(one: Any, other: Any) -> Any:
 
 def find(request: MemberRequest, number: str) -> Quotation:
     """The quotation of this number that was sent to the customer; Missing for a foreign one, a draft, and none alike."""
-    found: Quotation | None = of_number.first(customer=request.member.customer_id, number=number)
+    found: Quotation | None = of_number.first(
+        customer=request.member.customer_id, member=request.member.pk, number=number
+    )
     if found is None:
         raise Missing(_("There is no quotation of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller

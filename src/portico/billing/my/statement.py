@@ -23,7 +23,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.spreadsheet import is_asked, rows_as_csv
 
 
-@member()
+@member(whole=True)
 @require_safe
 def index(request: MemberRequest) -> HttpResponseBase:
     """What was owed, what came and went, what is owed now and how late it is."""

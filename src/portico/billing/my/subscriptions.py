@@ -100,7 +100,7 @@ def change(request: MemberRequest, database: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("my:quotations.detail", args=[quotation.number]))
 
 
-@member("billing")
+@member("billing", whole=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def auto_pay(request: MemberRequest, database: str) -> HttpResponse:
     """The customer's own switch: what is agreed to, what it charges, and what it did lately; POST switches it."""

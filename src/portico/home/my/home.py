@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import path
@@ -17,6 +17,7 @@ from portico.accounts.access import MemberRequest, member
 from portico.accounts.models import Membership
 from portico.billing import subscribed
 from portico.billing.models import Invoice, Order, PaymentTarget, Quotation, QuotationVersion, Subscription
+from portico.billing.models.subscription import sees_all
 from portico.billing.my import invoices as invoice_pages
 from portico.billing.my import orders as order_pages
 from portico.billing.my.nav import nav_of
@@ -48,13 +49,13 @@ def index(request: MemberRequest) -> HttpResponse:
         "greeting": greeting(now.astimezone(customer.seller.zone).hour) % {"name": request.user.get_short_name()},
         "today": day,
         "balances": nav_of(request).balances,
-        "to_decide": sums_to_decide(customer=customer.pk, day=day),
+        "to_decide": sums_to_decide(customer=customer.pk, member=person.pk, day=day),
         "next_renewal": min(renewing, key=lambda row: row["renews_on"], default=None),
         "attention": attention(
             Reader(person, language, day),
             invoices=invoices,
             quotations=quotations,
-            orders=orders_awaiting(customer=customer.pk),
+            orders=orders_awaiting(customer=customer.pk, member=person.pk),
             subscriptions=renewing,
         ),
         "recent": recent(invoices, quotations),
@@ -82,19 +83,22 @@ def picked(rows: QuerySet[Any], cuts: Iterable[QuerySet[Any]], *columns: str) ->
 
 def invoices_of(person: Membership, day: date) -> list[dict[str, Any]]:
     """The invoices that are overdue the longest, those whose last payment failed, and the newest papers."""
-    rows: list[dict[str, Any]] = noted_invoices(customer=person.customer_id, day=day)
+    rows: list[dict[str, Any]] = noted_invoices(customer=person.customer_id, member=person.pk, day=day)
     for row in rows:
         invoice_pages.complete(row, day)
     return rows
 
 
 @prepared
-def noted_invoices(customer: Any, day: Any) -> Any:
+def noted_invoices(customer: Any, member: Any, day: Any) -> Any:
     """See `invoices_of`."""
-    own = Invoice.objects.visible_to_customer(customer)
+    own = Invoice.objects.visible_to_member(customer, member)
     attempts = PaymentTarget.objects.filter(invoice=OuterRef("pk")).order_by("-payment__created_at")
     failed = PaymentTarget.objects.filter(
-        payment__customer=customer, payment__state="failed", invoice__payment_state__in=Invoice.PAYABLE
+        sees_all(member) | Q(invoice__in=own.values("pk")),
+        payment__customer=customer,
+        payment__state="failed",
+        invoice__payment_state__in=Invoice.PAYABLE,
     ).order_by("-payment__created_at")
     return picked(
         Invoice.objects.annotate(last_attempt=Subquery(attempts.values("payment__state")[:1])),
@@ -110,7 +114,7 @@ def noted_invoices(customer: Any, day: Any) -> Any:
 
 def quotations_of(person: Membership, day: date) -> list[dict[str, Any]]:
     """The quotations that expire next, and the newest ones: an answer to a request for changes is one of them."""
-    rows: list[dict[str, Any]] = noted_quotations(customer=person.customer_id, day=day)
+    rows: list[dict[str, Any]] = noted_quotations(customer=person.customer_id, member=person.pk, day=day)
     for row in rows:
         over = row["current__state"] in QuotationVersion.OPEN and row["current__valid_until"] < day
         row["status"] = "expired" if over else row["current__state"]
@@ -120,13 +124,13 @@ def quotations_of(person: Membership, day: date) -> list[dict[str, Any]]:
 
 
 @prepared
-def noted_quotations(customer: Any, day: Any) -> Any:
+def noted_quotations(customer: Any, member: Any, day: Any) -> Any:
     """See `quotations_of`."""
-    own = Quotation.objects.visible_to_customer(customer)
+    own = Quotation.objects.visible_to_member(customer, member)
     asked = QuotationVersion.objects.filter(
         quotation=OuterRef("pk"), state=QuotationVersion.State.SUPERSEDED, changes_requested_at__isnull=False
     )
-    can_be_decided = undecided(customer, day)
+    can_be_decided = undecided(customer, member, day)
     return picked(
         Quotation.objects.annotate(asked=Exists(asked)),
         [
@@ -139,18 +143,21 @@ def noted_quotations(customer: Any, day: Any) -> Any:
     )  # fmt: skip
 
 
-def undecided(customer: Any, day: Any) -> QuerySet[QuotationVersion]:
+def undecided(customer: Any, member: Any, day: Any) -> QuerySet[QuotationVersion]:
     """The versions that can be decided; a quotation has at most one."""
     return QuotationVersion.objects.filter(
-        quotation__customer=customer, state__in=QuotationVersion.OPEN, valid_until__gte=day
+        sees_all(member) | Q(quotation__in=Quotation.objects.visible_to_member(customer, member).values("pk")),
+        quotation__customer=customer,
+        state__in=QuotationVersion.OPEN,
+        valid_until__gte=day,
     )
 
 
 @prepared
-def sums_to_decide(customer: Any, day: Any) -> Any:
+def sums_to_decide(customer: Any, member: Any, day: Any) -> Any:
     """Per currency: what the quotations that can be decided come to, and how many they are."""
     return (
-        undecided(customer, day)
+        undecided(customer, member, day)
         .order_by()
         .values("currency")
         .annotate(minor=Sum("total_minor"), count=Count("pk"))
@@ -160,10 +167,10 @@ def sums_to_decide(customer: Any, day: Any) -> Any:
 
 
 @prepared
-def orders_awaiting(customer: Any) -> Any:
+def orders_awaiting(customer: Any, member: Any) -> Any:
     """The newest orders that await a payment, with what is left and how the last attempt ended."""
     attempts = PaymentTarget.objects.filter(request__order=OuterRef("pk")).order_by("-payment__created_at")
-    waiting = Order.objects.visible_to_customer(customer).filter(state=Order.State.AWAITING_PAYMENT)
+    waiting = Order.objects.visible_to_member(customer, member).filter(state=Order.State.AWAITING_PAYMENT)
     return (
         order_pages.with_left(waiting)
         .annotate(last_attempt=Subquery(attempts.values("payment__state")[:1]))
@@ -174,16 +181,16 @@ def orders_awaiting(customer: Any) -> Any:
 
 def subscriptions_of(person: Membership, day: date) -> list[dict[str, Any]]:
     """The subscriptions that have not ended, the next to renew first, with what they hold."""
-    rows = subscribed.grouped(next_subscriptions(customer=person.customer_id, day=day))
+    rows = subscribed.grouped(next_subscriptions(customer=person.customer_id, member=person.pk, day=day))
     for row in rows:
         subscribed.complete(row, person.customer, day)
     return rows
 
 
 @prepared
-def next_subscriptions(customer: Any, day: Any) -> Any:
+def next_subscriptions(customer: Any, member: Any, day: Any) -> Any:
     """See `subscriptions_of`; a row for each item."""
-    running = Subscription.objects.visible_to_customer(customer).exclude(state=Subscription.State.ENDED)
+    running = Subscription.objects.visible_to_member(customer, member).exclude(state=Subscription.State.ENDED)
     return subscribed.item_rows(
         running.order_by(F("period_end").asc(nulls_last=True), F("id").asc())[:SUBSCRIPTIONS], day=day
     )
@@ -193,7 +200,7 @@ def spent(person: Membership, day: date, language: str) -> list[Bars]:
     """What was invoiced in each of the last twelve months, credit notes taken off; a chart for each currency."""
     months = [add_months(day.replace(day=1), -back) for back in range(MONTHS - 1, -1, -1)]
     sums: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
-    for currency, kind, on, minor in invoiced_by_day(customer=person.customer_id, since=months[0]):
+    for currency, kind, on, minor in invoiced_by_day(customer=person.customer_id, member=person.pk, since=months[0]):
         sums[currency][on.replace(day=1)] += -minor if kind == Invoice.Kind.CREDIT_NOTE else minor
     own = person.customer.currency
     return [
@@ -214,10 +221,10 @@ def spent(person: Membership, day: date, language: str) -> list[Bars]:
 
 
 @prepared
-def invoiced_by_day(customer: Any, since: Any) -> Any:
+def invoiced_by_day(customer: Any, member: Any, since: Any) -> Any:
     """What was issued on each day: currency, kind, day, sum. Months are made of days here: SQLite has no dates."""
     return (
-        Invoice.objects.visible_to_customer(customer)
+        Invoice.objects.visible_to_member(customer, member)
         .filter(issued_on__gte=since)
         .order_by()
         .values("currency", "kind", "issued_on")
