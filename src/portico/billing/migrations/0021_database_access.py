@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0007_limited_members'),
-        ('billing', '0018_reports'),
+        ('billing', '0020_standing'),
     ]
 
     operations = [
