@@ -6,6 +6,7 @@ slip by unseen.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from portico.billing.actions.pay import start_payment
 from portico.billing.models import (
     Coupon,
     Enrolment,
+    ExchangeRate,
     Invoice,
     NumberSeries,
     Order,
@@ -204,6 +206,9 @@ def rows_of_the_admin(world: World) -> dict[tuple[str, str], Any]:
     rows = [
         Product.objects.filter(seller=world.seller).latest("id"),
         VatRate.objects.filter(seller=world.seller).latest("id"),
+        ExchangeRate.objects.create(
+            seller=world.seller, currency="NOK", valid_from=world.now.date(), rate=Decimal("11.7345")
+        ),
         NumberSeries.objects.filter(seller=world.seller).latest("id"),
         template,
         Coupon.objects.filter(seller=world.seller).latest("id"),
