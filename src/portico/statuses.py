@@ -80,6 +80,12 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "failed": ("danger", "circle-x", _("Failed")),
         "dropped": ("", "ban", _("Not needed any more")),
     },
+    "bank": {
+        "new": ("", "clock", _("Being looked at")),
+        "open": ("warn", "circle-alert", _("To be decided")),
+        "booked": ("ok", "circle-check", _("Booked")),
+        "aside": ("", "circle-minus", _("Set aside")),
+    },
     "payment": {
         "pending": ("accent", "clock", _("In payment")),
         "unknown": ("warn", "hourglass", _("Being looked up")),

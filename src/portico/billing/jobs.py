@@ -8,6 +8,7 @@ from portico.accounts.models import Seller
 from portico.billing.actions import (
     ahead,
     autopay,
+    bank,
     dunning,
     hooks,
     methods,
@@ -70,6 +71,12 @@ def _abandoned(payment: Payment, now: datetime) -> bool:
         return payment.action_at <= now - UNCONFIRMED_AFTER
     cancelled = payment.targets.filter(request__state=PaymentRequest.State.CANCELLED)
     return payment.created_at <= now - ABANDONED_AFTER or cancelled.exists()
+
+
+@sweep(every=2)
+def bank_entries(now: datetime) -> int:
+    """Movements of bank statements that nobody has looked at."""
+    return bank.work_on_new(now)
 
 
 @sweep(every=5)

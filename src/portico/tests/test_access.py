@@ -34,6 +34,7 @@ from portico.billing.models import (
     VatRate,
 )
 from portico.billing.tests.attempts import saved_by
+from portico.billing.tests.banks import credit, statement
 from portico.cast import World
 from portico.conversation.models import Attachment, Thread
 from portico.kit import files
@@ -154,6 +155,7 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         by=world.admin,
         now=world.now,
     )
+    movement = statement(world, credit(100, "Somebody"), open_columns=True).rows.get()
     found: dict[tuple[str, str], Any] = {
         ("quotations", "number"): sent.number,
         ("quotations", "at"): 1,
@@ -179,6 +181,8 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("api_keys", "number"): key_of_the_erp(world).pk,
         ("webhooks", "number"): webhook_message(world).endpoint_id,
         ("deliveries", "number"): WebhookDelivery.objects.latest("id").webhook_id,
+        ("bank", "number"): movement.pk,
+        ("bank", "key"): movement.bank_file_id,
         ("dunning", "number"): pause_dunning(
             customer=world.fontaine, invoice=None, reason="They moved.", until=None, by=world.omar, now=world.now
         ).pk,

@@ -1,6 +1,7 @@
 """What each thing of the sale is, and its own changes."""
 
 from portico.billing.models.autopay import AutoPay, Collection
+from portico.billing.models.bank import BankEntry, BankFile, CsvColumns
 from portico.billing.models.catalog import Price, Product, VatRate
 from portico.billing.models.change import Change
 from portico.billing.models.coupon import Coupon, CouponUse
@@ -39,6 +40,8 @@ __all__ = [
     "Allocation",
     "Approval",
     "AutoPay",
+    "BankEntry",
+    "BankFile",
     "Change",
     "ChangePolicy",
     "ChangeRequest",
@@ -46,6 +49,7 @@ __all__ = [
     "Collection",
     "Coupon",
     "CouponUse",
+    "CsvColumns",
     "Database",
     "DatabaseAccess",
     "Dispute",
