@@ -80,6 +80,14 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "failed": ("danger", "circle-x", _("Failed")),
         "dropped": ("", "ban", _("Not needed any more")),
     },
+    "refund": {
+        "waiting": ("warn", "users", _("Waits for a second person")),
+        "pending": ("accent", "clock", _("On its way")),
+        "unknown": ("warn", "hourglass", _("Being looked up")),
+        "succeeded": ("ok", "circle-check", _("Given back")),
+        "failed": ("danger", "circle-x", _("Failed")),
+        "refused": ("", "ban", _("Not agreed")),
+    },
     "bank": {
         "new": ("", "clock", _("Being looked at")),
         "open": ("warn", "circle-alert", _("To be decided")),

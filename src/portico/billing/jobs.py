@@ -15,6 +15,7 @@ from portico.billing.actions import (
     notices,
     order,
     pay,
+    refund,
     remind,
     renew,
     report,
@@ -71,6 +72,12 @@ def _abandoned(payment: Payment, now: datetime) -> bool:
         return payment.action_at <= now - UNCONFIRMED_AFTER
     cancelled = payment.targets.filter(request__state=PaymentRequest.State.CANCELLED)
     return payment.created_at <= now - ABANDONED_AFTER or cancelled.exists()
+
+
+@sweep(every=5)
+def undecided_refunds(now: datetime) -> int:
+    """The janitor of refunds: ask what has become of those that nobody told us about, at growing intervals."""
+    return refund.look_up_refunds(now)
 
 
 @sweep(every=2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Q, Sum, Value, When
+from django.db.models import Case, CharField, Count, F, Q, Sum, Value, When
 from django.http import QueryDict
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as lazy
 from portico.accounts.models import Customer
 from portico.billing.documents.account import Account, AccountEntry, account_sheet
 from portico.billing.documents.render import render_pdf
-from portico.billing.models import Allocation, Invoice, Payment
+from portico.billing.models import Allocation, Invoice, Payment, Refund, Reversal
 from portico.kit.errors import Invalid
 from portico.kit.money import exponent
 from portico.kit.periods import add_months, end_of_day, today
@@ -42,6 +42,8 @@ KINDS = {
     "payment": lazy("Payment"),
     "refund": lazy("Refund"),
 }
+SETTLES = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
+"""What a paper asks, or gives: what was paid before it was issued is not asked again."""
 CSV = (
     column(lazy("Date"), "on"),
     Column(lazy("What"), lambda row: KINDS[row["kind"]]),
@@ -140,9 +142,11 @@ def _day(text: str) -> date | None:
 
 
 def statement_of(customer: Customer, cut: Cut, *, now: datetime) -> Statement:
-    """The statement. Reads in seven statements at most, whatever the size."""
-    opening = _sum_before(customer, cut)
-    entries = _entries(customer, cut)
+    """The statement. Reads in ten statements at most, whatever the size."""
+    back = _back(customer, cut)
+    begins = end_of_day(cut.start - timedelta(days=1), customer.seller.zone)
+    opening = _sum_before(customer, cut) + sum(row["minor"] for row in back if row["at"] < begins)
+    entries = _entries(customer, cut, back)
     balance = opening
     for entry in entries:
         balance += (entry["debit_minor"] or 0) - (entry["credit_minor"] or 0)
@@ -183,7 +187,7 @@ def ages_of(customer: Customer, currency: str, *, now: datetime) -> list[Age]:
 def credit_minor_of(customer: Customer, currency: str) -> int:
     """What the customer has to its credit: money and credit notes, less what of them is used; two statements."""
     arrived = Payment.objects.filter(customer=customer, received_currency=currency).aggregate(
-        received=Sum("received_minor")
+        received=Sum("received_minor"), returned=Sum("returned_minor")
     )
     papers = _papers(customer, currency).filter(kind=Invoice.Kind.CREDIT_NOTE)
     used = Allocation.objects.filter(
@@ -192,7 +196,8 @@ def credit_minor_of(customer: Customer, currency: str) -> int:
     )
     return (
         int(arrived["received"] or 0)
-        + int(papers.aggregate(sum=Sum("total_minor"))["sum"] or 0)
+        - int(arrived["returned"] or 0)
+        + int(papers.aggregate(sum=Sum(SETTLES))["sum"] or 0)
         - int(used.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
     )
 
@@ -210,7 +215,7 @@ def _papers(customer: Customer, currency: str) -> Any:
 
 
 def _money(customer: Customer, currency: str) -> Any:
-    return Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
+    return Payment.objects.filter(customer=customer, state__in=Payment.ARRIVED, received_currency=currency)
 
 
 def _sum_before(customer: Customer, cut: Cut) -> int:
@@ -220,7 +225,7 @@ def _sum_before(customer: Customer, cut: Cut) -> int:
     papers = (
         _papers(customer, cut.currency)
         .filter(issued_on__lt=cut.start)
-        .aggregate(owed=Sum("total_minor", filter=~note), credited=Sum("total_minor", filter=note))
+        .aggregate(owed=Sum(SETTLES, filter=~note), credited=Sum(SETTLES, filter=note))
     )
     money = _money(customer, cut.currency).filter(
         Q(received_on__lt=cut.start) | Q(received_on=None, ended_at__lt=begins)
@@ -229,21 +234,36 @@ def _sum_before(customer: Customer, cut: Cut) -> int:
     return int(papers["owed"] or 0) - int(papers["credited"] or 0) - int(arrived or 0)
 
 
-def _entries(customer: Customer, cut: Cut) -> list[dict[str, Any]]:
+def _back(customer: Customer, cut: Cut) -> list[dict[str, Any]]:
+    """What went back to the customer or its bank until the last day, in the order of time; one statement."""
+    own = {"payment__customer": customer, "currency": cut.currency}
+    names = ("payment", "payment__provider", "minor", "at")
+    refunds = Refund.objects.filter(**own, state__in=Refund.HOLDING).order_by()
+    taken = Reversal.objects.filter(**own, taken_minor__gt=0).exclude(state=Reversal.State.WON).order_by()
+    both = (
+        refunds.annotate(minor=F("amount_minor"), at=F("asked_at"))
+        .values(*names)
+        .union(taken.annotate(minor=F("taken_minor"), at=F("opened_at")).values(*names), all=True)
+    )
+    ends = end_of_day(cut.end, customer.seller.zone)
+    return sorted((row for row in both if row["at"] < ends), key=lambda row: row["at"])
+
+
+def _entries(customer: Customer, cut: Cut, back: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What came and went, in the order of days; on one day papers stand before money."""
     zone = customer.seller.zone
     begins, ends = end_of_day(cut.start - timedelta(days=1), zone), end_of_day(cut.end, zone)
     papers = _papers(customer, cut.currency).filter(issued_on__gte=cut.start, issued_on__lte=cut.end)
     rows = papers.order_by("issued_on", "id").values(
-        "kind", "number", "title", "issued_on", "due_on", "total_minor", "amount_due_minor", "refers_to__number"
+        "kind", "number", "title", "issued_on", "due_on", "amount_due_minor", "refers_to__number", minor=SETTLES
     )
     found = [
         _entry(
             row["kind"],
             row["issued_on"],
             cut.currency,
-            debit=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["total_minor"],
-            credit=row["total_minor"] if row["kind"] == Invoice.Kind.CREDIT_NOTE else None,
+            debit=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["minor"],
+            credit=row["minor"] if row["kind"] == Invoice.Kind.CREDIT_NOTE else None,
             number=row["number"],
             title=row["title"],
             due_on=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["due_on"],
@@ -272,6 +292,18 @@ def _entries(customer: Customer, cut: Cut) -> list[dict[str, Any]]:
             provider=row["provider"],
         )
         for row in payments
+    ]
+    found += [
+        _entry(
+            "refund",
+            today(row["at"], zone),
+            cut.currency,
+            debit=row["minor"],
+            key=row["payment"],
+            provider=row["payment__provider"],
+        )
+        for row in back
+        if row["at"] >= begins
     ]
     order = {kind: place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda entry: (entry["on"], order[entry["kind"]]))  # stable: papers stay by number

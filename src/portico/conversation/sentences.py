@@ -210,6 +210,34 @@ SENTENCES: dict[str, Sentence] = {
         "shield-check",
         lazy("The bank asks for a confirmation of a payment of %(amount)s. Nothing was charged yet."),
     ),
+    "payment.refund_asked": Sentence(
+        lazy("%(who)s asked to give %(amount)s of a payment back."),
+        "undo-2",
+        lazy("It was asked to give %(amount)s of a payment back."),
+    ),
+    "payment.refund_approved": Sentence(
+        lazy("%(who)s agreed to give %(amount)s of a payment back."),
+        "circle-check",
+        lazy("It was agreed to give %(amount)s of a payment back."),
+    ),
+    "payment.refund_refused": Sentence(
+        lazy("%(who)s did not agree to give %(amount)s of a payment back."),
+        "ban",
+        lazy("It was not agreed to give %(amount)s of a payment back."),
+    ),
+    "payment.refunded": Sentence(
+        lazy("%(who)s gave %(amount)s of a payment back."), "undo-2", lazy("%(amount)s of a payment went back.")
+    ),
+    "payment.refund_failed": Sentence(
+        lazy("%(who)s: giving %(amount)s of a payment back failed."),
+        "circle-x",
+        lazy("Giving %(amount)s of a payment back failed."),
+    ),
+    "seller.refund_limit_changed": Sentence(
+        lazy("%(who)s changed above which amount two people must agree to a refund."),
+        "users",
+        lazy("It was changed above which amount two people must agree to a refund."),
+    ),
     "payment.reversed": Sentence(
         lazy("%(amount)s of a payment by %(who)s were taken back by the bank. What they had paid is due again."),
         "undo-2",

@@ -19,7 +19,7 @@ from portico.accounts.access import Access
 from portico.accounts.models import ApiKey, Customer, Membership, User
 from portico.billing.actions import hooks
 from portico.billing.actions.dunning import pause_dunning
-from portico.billing.actions.pay import start_payment
+from portico.billing.actions.pay import book_transfer, start_payment
 from portico.billing.models import (
     Coupon,
     Enrolment,
@@ -31,6 +31,7 @@ from portico.billing.models import (
     Product,
     Quotation,
     QuotationTemplate,
+    Refund,
     VatRate,
 )
 from portico.billing.tests.attempts import saved_by
@@ -181,6 +182,7 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("api_keys", "number"): key_of_the_erp(world).pk,
         ("webhooks", "number"): webhook_message(world).endpoint_id,
         ("deliveries", "number"): WebhookDelivery.objects.latest("id").webhook_id,
+        ("refunds", "key"): refund_of(world).pk,
         ("bank", "number"): movement.pk,
         ("bank", "key"): movement.bank_file_id,
         ("dunning", "number"): pause_dunning(
@@ -224,6 +226,18 @@ def rows_of_the_admin(world: World) -> dict[tuple[str, str], Any]:
         for verb in ("change", "delete", "history"):
             found[f"{row._meta.app_label}_{row._meta.model_name}_{verb}", "object_id"] = row.pk
     return found
+
+
+def refund_of(world: World) -> Refund:
+    """A refund to Fontaine that waits for a second person."""
+    payment = book_transfer(
+        customer=world.fontaine, amount_minor=500_000, received_on=world.now.date(), payer_name="F", by=world.omar,
+        now=world.now,
+    )  # fmt: skip
+    return Refund.objects.create(
+        payment=payment, amount_minor=1, currency="EUR", way="transfer", state="waiting", reason="Too much.",
+        asked_at=world.now, asked_by=world.omar, idempotency_key="x",
+    )  # fmt: skip
 
 
 def sent_letter(world: World) -> Letter:

@@ -398,7 +398,7 @@ def candidate_of(seller: Seller, key: str, offered: Iterable[Candidate], form: M
         Customer.objects.filter(seller=seller, pk=int(found[1])).select_related("seller").first() if found else None
     )
     if customer is None:
-        raise Missing(_("There is no such customer."))
+        raise Invalid(_("Choose what the movement is for. Nothing was booked."))
     keys = [int(one) for one in form.get("invoices", []) if one.isascii() and one.isdigit() and len(one) < 19]
     papers = list(Invoice.objects.filter(customer=customer, pk__in=keys).order_by("due_on", "pk"))
     if len(papers) != len(set(keys)):

@@ -12,12 +12,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from portico.billing import providers
-from portico.billing.actions import kept, methods, pay, reverse
+from portico.billing.actions import kept, methods, pay, refund, reverse
 from portico.billing.models import Enrolment, Payment, ProviderEvent
 from portico.billing.providers.base import (
     MethodReport,
     Notice,
     Provider,
+    RefundReport,
     Report,
     ReversalReport,
     SavingReport,
@@ -83,6 +84,8 @@ def _apply(event: ProviderEvent, *, now: datetime) -> str:
         return _about_payment(provider, told, now=now)
     if isinstance(told, SavingReport):
         return _about_saving(provider, told, now=now)
+    if isinstance(told, RefundReport):
+        return _about_refund(provider, told, now=now)
     if isinstance(told, MethodReport):
         kept.apply_method_report(provider.name, told, now=now)
     elif isinstance(told, ReversalReport):
@@ -107,6 +110,15 @@ def _about_saving(provider: Provider, report: SavingReport, *, now: datetime) ->
     if found is None or found.provider_reference not in {"", report.provider_reference}:
         return "nothing is being saved under this reference"
     methods.apply_saving(enrolment=found, report=report, now=now)
+    return ""
+
+
+def _about_refund(provider: Provider, report: RefundReport, *, now: datetime) -> str:
+    """A notice may overtake our own write of the refund's name: it is found by our id."""
+    found = refund.refund_of(provider.name, report)
+    if found is None:
+        return "no refund has this reference yet"
+    refund.apply_refund_report(refund=found, report=report, now=now)
     return ""
 
 

@@ -23,6 +23,7 @@ PASSES: tuple[Callable[[], Iterator[Violation]], ...] = (
     money.check_invoices,
     money.check_payments,
     money.check_allocations,
+    money.check_refunds,
     money.check_requests,
     money.check_targets,
     money.check_sandbox_ledger,

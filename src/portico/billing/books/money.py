@@ -9,7 +9,16 @@ from django.db.models.functions import Coalesce
 
 from portico.billing.books.papers import BATCH, batches
 from portico.billing.books.violation import Violation
-from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget, ProviderEvent
+from portico.billing.models import (
+    Allocation,
+    Invoice,
+    Payment,
+    PaymentRequest,
+    PaymentTarget,
+    ProviderEvent,
+    Refund,
+    Reversal,
+)
 from portico.billing.providers.sandbox.models import Checkout
 
 States = Invoice.PaymentState
@@ -113,6 +122,31 @@ def check_payments() -> Iterator[Violation]:
     )
     for number, amount, total in spent.values_list("number", "used", "gives").iterator():
         yield Violation(str(number), "no more is used than was credited", f"{amount} is used of {total}")
+
+
+def check_refunds() -> Iterator[Violation]:
+    """What a payment says went back is what its refunds and reversals took, and no refund was agreed to by who asked."""
+    gone: dict[Any, int] = defaultdict(int)
+    for rows, amount in (
+        (Refund.objects.filter(state__in=Refund.HOLDING), "amount_minor"),
+        (Reversal.objects.exclude(state=Reversal.State.WON), "taken_minor"),
+    ):
+        for key, taken in rows.order_by().values_list("payment").annotate(sum=Sum(amount)):
+            gone[key] += int(taken or 0)
+    said = dict(Payment.objects.filter(returned_minor__gt=0).values_list("pk", "returned_minor"))
+    for key in sorted({*gone, *said}, key=str):
+        if gone.get(key, 0) != said.get(key, 0):
+            yield Violation(
+                name_of(key),
+                "what went back is what refunds and reversals took",
+                f"{said.get(key, 0)} stands there, not {gone.get(key, 0)}",
+            )
+    alone = Refund.objects.filter(approved_by__isnull=False, approved_by=F("asked_by"))
+    for key in alone.values_list("pk", flat=True):
+        yield Violation(f"refund {key}", "a second person agrees to a refund", "whoever asked agreed")
+    foreign = Refund.objects.exclude(currency=F("payment__received_currency"))
+    for key in foreign.values_list("pk", flat=True):
+        yield Violation(f"refund {key}", "money goes back in its own currency", "its payment has another one")
 
 
 def check_allocations() -> Iterator[Violation]:

@@ -18,6 +18,7 @@ from portico.billing.letters.payments import (
     payment_action,
     payment_failed,
     payment_received,
+    payment_refunded,
     payment_request,
     payment_reversed,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "payment_action",
     "payment_failed",
     "payment_received",
+    "payment_refunded",
     "payment_request",
     "payment_reversed",
     "quotation_accepted",

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import drawn, payers
-from portico.billing.models import Collection, Payment, PaymentRequest, Reversal, SavedMethod
+from portico.billing.models import Collection, Payment, PaymentRequest, Refund, Reversal, SavedMethod
 from portico.kit.models import Letter
 from portico.kit.outbox import Drawn, kind, post
 
@@ -38,6 +38,20 @@ def payment_failed(payment: Payment, *, now: datetime) -> None:
 def payment_action(payment: Payment, *, now: datetime) -> None:
     """The payer's bank asks the payer to confirm a charge that auto-pay began."""
     _post("payment_action", payment, now=now)
+
+
+def payment_refunded(refund: Refund, *, now: datetime) -> None:
+    """Money went back to the customer."""
+    payment = refund.payment
+    post(
+        "payment_refunded",
+        payers([payment.customer_id], "payment_refunded")[payment.customer_id],
+        about=f"refund:{refund.pk}",
+        data={"refund": str(refund.pk)},
+        seller=payment.customer.seller_id,
+        customer=payment.customer_id,
+        now=now,
+    )
 
 
 def payment_reversed(reversal: Reversal, *, now: datetime) -> None:
@@ -130,6 +144,20 @@ def draw_payment_action(letter: Letter) -> Drawn | None:
     payment = Payment.objects.only("state", "action_at").get(pk=letter.data["payment"])
     waits = payment.action_at is not None and payment.state in Payment.UNDECIDED
     return _drawn(letter) if waits else None
+
+
+@kind("payment_refunded", label=lazy("Money was given back"))
+def draw_payment_refunded(letter: Letter) -> Drawn | None:
+    """How much goes back, how, and because of which credit note."""
+    refund = Refund.objects.select_related("payment__customer__seller", "credit_note").get(pk=letter.data["refund"])
+    payment = refund.payment
+    return drawn(
+        letter,
+        seller=payment.customer.seller,
+        customer=payment.customer,
+        path=reverse("my:payments.detail", args=[payment.pk]),
+        context={"refund": refund, "by_transfer": refund.way == Refund.Way.TRANSFER},
+    )
 
 
 @kind("payment_reversed", label=lazy("A payment was taken back by the bank"))

@@ -24,6 +24,7 @@ from portico.billing.models.number import NumberSeries
 from portico.billing.models.order import Order, OrderLine, PaymentRequest
 from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent, Reversal
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
+from portico.billing.models.refund import Refund, RefundRules
 from portico.billing.models.renewal_rules import RenewalRules
 from portico.billing.models.report import Report
 from portico.billing.models.subscription import (
@@ -78,6 +79,8 @@ __all__ = [
     "QuotationTemplate",
     "QuotationVersion",
     "QuotationView",
+    "Refund",
+    "RefundRules",
     "Reminder",
     "RenewalRules",
     "Report",

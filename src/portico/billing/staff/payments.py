@@ -20,6 +20,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
 from portico.billing.actions import pay
+from portico.billing.actions.receive import FINANCE
+from portico.billing.actions.refund import refundable_minor
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import Invoice, Order, Payment, PaymentRequest
 from portico.billing.staff.desk import by_id, customers_offered
@@ -143,6 +145,8 @@ def detail(request: StaffRequest, number: UUID) -> HttpResponse:
         "may_look_up": pay.can_be_asked(payment),
         "lookups": payment.asked.select_related("by").order_by("-id")[:LATEST],
         "said": SAID,
+        "refunds": payment.refunds.select_related("asked_by").order_by("-asked_at"),
+        "may_refund": request.user.staff_role in FINANCE and refundable_minor(payment) > 0,
     }
     return render(request, "billing/staff/payments/detail.html", context)
 

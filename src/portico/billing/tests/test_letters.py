@@ -13,7 +13,8 @@ from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, 
 from portico.billing import letters as billing_letters
 from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
-from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation
+from portico.billing.letters import payment_refunded
+from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation, Refund
 from portico.cast import World, line, write
 from portico.conversation.letters import thread_message
 from portico.conversation.models import Thread
@@ -295,6 +296,21 @@ def one_of_each(world: World) -> dict[str, Letter]:
     accept(world, offered(world, "Approved <once>"), world.camille)
     rejected(world, offered(world, "Rejected & gone"))
     payer, papers = world.member(world.julien), [world.invoice(LATE), world.invoice("Go-live support, day 1")]
+    money = pay.book_transfer(
+        customer=world.fontaine,
+        amount_minor=100,
+        received_on=world.now.date(),
+        payer_name="A",
+        by=world.omar,
+        now=world.now,
+    )
+    back = Refund(
+        payment=money, amount_minor=100, currency="EUR", way="transfer", state="succeeded", reason="Twice.",
+        asked_at=world.now, ended_at=world.now, idempotency_key="back",
+    )  # fmt: skip
+    back.save()
+    with transaction.atomic():
+        payment_refunded(back, now=world.now)
     for paper in papers:
         dispute_invoice(invoice=paper, by=payer, reason="amount", message="Is 5 > 4?", now=world.now)
     solve_dispute(invoice=papers[1], answer="It is.", by=world.omar, now=world.now)

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_api_keys'),
-        ('billing', '0017_plans_and_coupons'),
+        ('billing', '0021_database_access'),
         ('kit', '0003_webhooks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
