@@ -218,7 +218,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
         return Sheet(
             kind={"deposit": "deposit_invoice"}.get(invoice.kind, invoice.kind),
             title=titles[invoice.kind],
-            number=str(invoice.number),
+            number=invoice.shown_number,
             currency=invoice.currency,
             language=invoice.language,
             issued_on=_known(invoice.issued_on),
@@ -254,7 +254,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
 
 def reference_of(invoice: Invoice) -> str:
     """What the payer of an invoice writes on a transfer, as it is printed."""
-    return invoice_reference(str(invoice.number), invoice.pk, style_of(str(invoice.content["seller"]["iban"])))
+    return invoice_reference(invoice.shown_number, invoice.pk, style_of(str(invoice.content["seller"]["iban"])))
 
 
 # Parts -----------------------------------------------------------------------------------------------------------------

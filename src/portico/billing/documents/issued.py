@@ -62,6 +62,8 @@ def asked_xml(invoice: Invoice, syntax: str) -> bytes:
         raise Invalid(_("Choose cii or ubl as the syntax."))
     if not invoice.content:
         raise Conflict(_("The contents of this document were deleted when the law asked to keep them no longer."))
+    if invoice.is_imported and invoice.imported.syntax == syntax:
+        return invoice.imported.xml.read()
     if not has_xml(invoice):
         raise Conflict(no_xml_reason(invoice))
     if invoice.einvoice_state == Invoice.EInvoice.FAILED:

@@ -53,6 +53,7 @@ SORTS = {
     "amount_due": Sort(lazy("Amount Due, highest first"), ["-amount_due_minor", "-id"]),
     "-amount_due": Sort(lazy("Amount Due, lowest first"), ["amount_due_minor", "id"]),
 }
+SEARCHED = ("number", "printed_number", "title", "po_number")
 SOON_DAYS = 7
 MOST_TOGETHER = 100
 """So many invoices are paid in one go at most: a page of the list."""
@@ -71,7 +72,7 @@ def index(request: MemberRequest) -> HttpResponse:
         Asked(rows_of, (status,), {"customer": request.member.customer_id, "member": request.member.pk, "day": day}),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
-        search=matching(request, q, ("number", "title", "po_number"), ("total_minor", "amount_due_minor")) if q else None,
+        search=matching(request, q, SEARCHED, ("total_minor", "amount_due_minor")) if q else None,
     )  # fmt: skip
     for row in found.rows:
         complete(row, day)
@@ -95,7 +96,7 @@ def rows_of(status: str, *, customer: Any, member: Any, day: Any) -> Any:
         rows = rows.of_status(status, day)
     credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
     return rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
-        "id", "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
+        "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
         "payment_state", "credit_note",
     )  # fmt: skip
 

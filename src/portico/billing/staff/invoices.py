@@ -86,14 +86,15 @@ def index(request: StaffRequest) -> HttpResponseBase:
     if q:
         rows = rows.filter(
             Q(number__icontains=q)
+            | Q(printed_number__icontains=q)
             | Q(title__icontains=q)
             | Q(po_number__icontains=q)
             | Q(customer__legal_name__icontains=q)
         )
     found = listing(
         with_status(rows, status, day).values(
-            "id", "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
-            "payment_state", "customer__legal_name", "order__number", "refers_to__number",
+            "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "total_minor",
+            "amount_due_minor", "payment_state", "customer__legal_name", "order__number", "refers_to__number",
         ),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,

@@ -1,5 +1,6 @@
 """Invoices of other systems: the official examples with exactly their totals, and everything that must be refused."""
 
+import html
 import io
 import zlib
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pikepdf
 import pytest
+from django.test import Client
 from lxml import etree
 
-from portico.accounts.models import Customer
+from portico.accounts.models import Customer, Membership, User
 from portico.billing import books
 from portico.billing.actions.spend import credits_of, use_credit
 from portico.billing.actions.take_in import TakenIn, import_invoice
@@ -78,7 +80,9 @@ def take(content: bytes, world: World, name: str = "invoice.xml", *, any_seller:
 if EXAMPLES:
 
     @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-    def test_an_official_example_imports_with_exactly_what_it_states(path: Path, people: World) -> None:
+    def test_an_official_example_imports_with_exactly_what_it_states(
+        path: Path, people: World, client_for: Callable[[User], Client]
+    ) -> None:
         found = take(path.read_bytes(), people, path.name)
         says, invoice = stated(path), found.invoice
         invoice.refresh_from_db()
@@ -101,6 +105,24 @@ if EXAMPLES:
         assert not books.verify()
         assert take(path.read_bytes(), people).status == "known"
         assert Invoice.objects.count() == 1
+        opened(client_for(people.omar), f"/staff/invoices/{invoice.number}/", str(says["number"]))
+        Membership.objects.create(user=people.camille, customer=invoice.customer, is_owner=True)
+        Membership.objects.filter(user=people.camille).exclude(customer=invoice.customer).delete()
+        noun = "credit-notes" if invoice.kind == Invoice.Kind.CREDIT_NOTE else "invoices"
+        client = client_for(people.camille)
+        opened(client, f"/my/{noun}/{invoice.number}/", str(says["number"]))
+        original = client.get(f"/my/{noun}/{invoice.number}/xml/?syntax={found.invoice.imported.syntax}")
+        assert (original.status_code, original.content) == (200, path.read_bytes())
+        assert client.get(f"/my/{noun}/{invoice.number}/pdf/").content.startswith(b"%PDF-")
+        if noun == "invoices":
+            opened(client, "/my/invoices/", f'data-number="{invoice.number}"')
+
+
+def opened(client: Client, address: str, words: str) -> None:
+    """The page is there and says so."""
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    assert words in html.unescape(answer.content.decode())
 
 
 # A small one of our own ------------------------------------------------------------------------------------------------
