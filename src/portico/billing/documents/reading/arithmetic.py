@@ -14,6 +14,9 @@ from portico.kit.errors import Invalid
 from portico.kit.money import EXPONENTS, MOST_MINOR
 
 CENT = Decimal("0.01")
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+MOST_NUMBER = Decimal(10) ** 14
+"""The largest quantity or price; our columns hold a little more."""
 TAXED = {"S", "L", "M", "B"}
 """Categories in which VAT may be above zero (UNTDID 5305: standard, IGIC, IPSI, split payment)."""
 CATEGORIES = {*TAXED, "Z", "E", "AE", "K", "G", "O"}
@@ -27,6 +30,7 @@ def check(found: Found) -> None:
 
 def _problems(found: Found) -> Iterator[str]:
     yield from _missing(found)
+    yield from _out_of_bounds(found)
     yield from _too_fine(found)
     yield from _sums(found)
     yield from _vat(found)
@@ -53,6 +57,27 @@ def _missing(found: Found) -> Iterator[str]:
     for category in used | {group.category for group in found.groups}:
         if category not in CATEGORIES:
             yield f"{category[:10]!r} is not a VAT category (BR-CO-04, BR-CL-17)."
+
+
+def _out_of_bounds(found: Found) -> Iterator[str]:
+    """What no invoice says, and no column of ours holds."""
+    days = {"issue date (BT-2)": found.issued_on, "due date (BT-9)": found.due_on,
+            "delivery date (BT-72)": found.delivered_on}  # fmt: skip
+    for what, day in days.items():
+        if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+            yield f"Its {what} is {day}: no invoice is of that year."
+    for place, line in enumerate(found.lines, 1):
+        unit_price = line.price / line.base_quantity if line.base_quantity else line.price
+        for what, number in (
+            ("quantity (BT-129)", line.quantity), ("price (BT-146)", line.price),
+            ("price base (BT-149)", line.base_quantity), ("price of one unit", unit_price),
+        ):  # fmt: skip
+            if not -MOST_NUMBER <= number <= MOST_NUMBER:
+                yield f"The {what} of line {place} is larger than this portal counts."
+    rates = {one.rate for one in found.lines} | {one.rate for one in found.extras} | {one.rate for one in found.groups}
+    for rate in rates:
+        if not 0 <= rate <= 100:
+            yield f"{rate} is not a VAT rate: it is between 0 and 100 percent."
 
 
 def _too_fine(found: Found) -> Iterator[str]:

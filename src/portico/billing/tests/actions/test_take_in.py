@@ -227,6 +227,26 @@ def test_what_does_not_add_up_is_refused_with_the_rule(people: World, changes: d
     assert not Invoice.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (">2</cbc:InvoicedQuantity>", f">{'9' * 23}</cbc:InvoicedQuantity>"),
+        (">50.00</cbc:PriceAmount>", f">{'9' * 23}</cbc:PriceAmount>"),
+        ("</cbc:PriceAmount>", "</cbc:PriceAmount><cbc:BaseQuantity>0.0000000000000000001</cbc:BaseQuantity>"),
+        (">2026-10-01<", ">9999-12-31<"),
+        (">2026-10-31<", ">0001-01-01<"),
+        (">21</cbc:Percent>", ">99999999999999999999</cbc:Percent>"),
+        (">21</cbc:Percent>", ">-21</cbc:Percent>"),
+    ],
+)
+def test_numbers_and_days_beyond_what_is_kept_are_refused_in_words(people: World, old: str, new: str) -> None:
+    free = ubl(base="0.00", line="0.00", lines="0.00", net="0.00", vat="0.00", total="0.00", due="0.00").decode()
+    assert old in free
+    with pytest.raises(Invalid):
+        take(free.replace(old, new).encode(), people)
+    assert not Invoice.objects.exists()
+
+
 def test_vat_may_be_off_by_less_than_one_unit(people: World) -> None:
     invoice = take(ubl(vat="21.99", total="121.99", due="121.99"), people).invoice
     assert invoice.vat_minor == 2199
