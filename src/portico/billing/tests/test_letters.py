@@ -14,7 +14,18 @@ from portico.billing import letters as billing_letters
 from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.letters import payment_refunded
-from portico.billing.models import ChangeRequest, Invoice, Payment, PaymentRequest, Quotation, Refund
+from portico.billing.models import (
+    AutoPay,
+    ChangeRequest,
+    Collection,
+    Invoice,
+    Payment,
+    PaymentRequest,
+    Quotation,
+    Refund,
+    Reversal,
+    SavedMethod,
+)
 from portico.cast import World, line, write
 from portico.conversation.letters import thread_message
 from portico.conversation.models import Thread
@@ -332,12 +343,40 @@ def one_of_each(world: World) -> dict[str, Letter]:
         subscription=world.subscription("atelier-fontaine"), report_id="r-1", changes=[report.Reported("users", 1)],
         by=None, now=world.now,
     )  # fmt: skip
+    automatic(world, late)
     billing_letters.subscription_state(world.subscription("lindner-lager"), "past_due", now=world.now)
     found = {}
     for letter in Letter.objects.order_by("-id"):
         if letter.event not in found and render(letter) is not None:
             found[letter.event] = letter
     return found
+
+
+def automatic(world: World, late: Invoice) -> None:
+    """What auto-pay and banks make us write: a charge that failed, one to confirm, a card that expires, money taken back."""
+    now = world.now
+    method = SavedMethod.objects.create(
+        customer=world.fontaine, provider="sandbox", provider_customer="c", provider_method="m", kind="card", brand="Visa",
+        last4="4242", expires_on=now.date() + timedelta(days=20), is_default=True, consent="Yes & no", consent_at=now,
+        created_at=now,
+    )  # fmt: skip
+    switch = AutoPay.objects.create(subscription=world.subscription("atelier-fontaine"), consent="Yes", on_at=now)
+    failed = Collection.objects.create(
+        invoice=late, auto_pay=switch, tries=1, why="card_declined", next_at=now + timedelta(days=2), created_at=now
+    )
+    billing_letters.card_expires(method, now=now)
+    billing_letters.autopay_failed(failed, now=now)
+    waiting = pay.start_payment(
+        by=world.member(world.julien), provider="sandbox", order=world.order("Second workshop"), now=now
+    )
+    Payment.objects.filter(pk=waiting.pk).update(action_at=now)
+    billing_letters.payment_action(waiting, now=now)
+    arrived = Payment.objects.filter(state="succeeded", customer=world.fontaine).latest("created_at")
+    back = Reversal.objects.create(
+        payment=arrived, provider=arrived.provider, provider_reference="dp_1", amount_minor=100, currency="EUR",
+        reason="fraudulent", opened_at=now,
+    )  # fmt: skip
+    billing_letters.payment_reversed(back, now=now)
 
 
 def test_every_letter_reads_well_in_both_forms(world: World, one_of_each: dict[str, Letter]) -> None:
@@ -358,7 +397,8 @@ def test_every_letter_reads_well_in_both_forms(world: World, one_of_each: dict[s
         assert "<script" not in rendered.html
         assert rendered.text.count("\n\n\n") == 0, event
         assert ("Choose which mails" in rendered.text) is (
-            event not in {"invitation", "staff_invitation", "credentials_changed", "invoice_formal"}
+            event
+            not in {"invitation", "staff_invitation", "credentials_changed", "invoice_formal", "subscription_state"}
         ), event
 
 
