@@ -41,7 +41,11 @@ def _customer_side(message: Message, document: Document, customer: Customer) -> 
     known = {reader.person for reader in found}
     wrote = Message.objects.filter(thread=message.thread_id, from_staff=False).values("author")
     others = Membership.objects.filter(customer=customer, user__in=wrote, user__is_active=True).select_related("user")
-    more = (one.user for one in others.order_by("pk") if one.user_id not in known)
+    more = [
+        one.user
+        for one in others.order_by("pk")
+        if one.user_id not in known and (one.sees_all or Thread.objects.visible_to(one).filter(pk=message.thread_id))
+    ]  # whoever wrote before it was limited may not see the document any more
     return found + readers(more, "thread_message", why="member")
 
 

@@ -110,7 +110,7 @@ def save(request: MemberRequest, customer: Customer, typed: Mapping[str, str], *
         Event.record("customer.edited", customer, now=timezone.now(), by=request.user, customer=customer)
 
 
-@member("owner", "billing")
+@member("owner", "billing", whole=True)
 @require_POST
 def recipients(request: MemberRequest) -> HttpResponse:
     """Add an address that gets the invoices without a login, or remove one (`remove=<id>`)."""

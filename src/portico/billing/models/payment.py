@@ -20,7 +20,10 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     """Payments as a person may see them."""
 
     def visible_to(self, membership: Membership) -> "PaymentQuerySet":
-        """Those of the member's customer; of a limited member those that are for papers it sees, and for no other."""
+        """Those of the member's customer; of a limited member those that are for papers it sees, and for no other.
+
+        What they settled counts as well as what they were begun for: a receipt names all of it.
+        """
         rows = self.filter(customer_id=membership.customer_id)
         if membership.sees_all:
             return rows
@@ -28,8 +31,11 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
             request__order__in=Order.objects.visible_to(membership).values("pk")
         )
         targets = PaymentTarget.objects.filter(payment__customer=membership.customer_id)
-        return rows.filter(pk__in=targets.filter(seen).values("payment")).exclude(
-            pk__in=targets.exclude(seen).values("payment")
+        settled = Allocation.objects.filter(payment__customer=membership.customer_id)
+        return (
+            rows.filter(pk__in=targets.filter(seen).values("payment"))
+            .exclude(pk__in=targets.exclude(seen).values("payment"))
+            .exclude(pk__in=settled.exclude(seen).values("payment"))
         )
 
     def undecided(self) -> "PaymentQuerySet":

@@ -79,7 +79,7 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     context: dict[str, Any] = {
         "bill": bill,
         "saved": saved,
-        "consent": consent_to_save(request.member.customer) if any(way.saves for way in ways) else "",
+        "consent": consent_of(request) if any(way.saves for way in ways) else "",
         "ways": ways,
         "chosen": chosen,
         "error": error,
@@ -110,7 +110,7 @@ def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
             if payment.action_at is not None and payment.state in Payment.UNDECIDED:
                 return where_to_confirm(payment=payment, by=request.member, now=now)
         else:
-            consent = consent_to_save(request.member.customer) if "save" in request.POST else ""
+            consent = consent_of(request) if "save" in request.POST else ""
             payment = pay.start_payment(provider=provider, save_consent=consent, **what)
     except Unavailable:  # the attempt is kept as unknown; its page says so, and tells when that changes
         unknown = Payment.objects.visible_to(request.member).filter(
@@ -121,6 +121,11 @@ def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
             raise
         payment = latest
     return payment.checkout_url or reverse("my:payments.detail", args=[payment.pk])
+
+
+def consent_of(request: MemberRequest) -> str:
+    """What is agreed to when a way to pay is saved; nothing for a limited member, since it would pay for everything."""
+    return consent_to_save(request.member.customer) if request.member.sees_all else ""
 
 
 def saved_methods(request: MemberRequest, ways: Sequence[Provider]) -> list[SavedMethod]:

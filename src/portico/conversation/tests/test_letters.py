@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 
 from portico.accounts.models import LetterChoice
-from portico.billing.models import Quotation
+from portico.billing.actions.access import choose_databases
+from portico.billing.models import Quotation, Subscription
 from portico.cast import World
 from portico.conversation.models import Thread
 from portico.kit.models import Letter
@@ -48,6 +49,17 @@ def test_staffs_message_goes_to_those_who_decide_and_those_who_wrote(
     rendered = render(Letter.objects.filter(event="thread_message").earliest("id"))
     assert rendered is not None
     assert f"http://localhost:8000/my/quotations/{quotation.number}/thread/" in rendered.text
+
+
+def test_who_wrote_and_no_longer_sees_the_document_gets_nothing(
+    world: World, client_for: Browser, quotation: Quotation
+) -> None:
+    julien = world.member(world.julien)
+    shown = Subscription.objects.filter(customer=world.fontaine).exclude(quotations=quotation).earliest("id")
+    choose_databases(membership=julien, names=[shown.database.name], by=world.camille, now=world.now)
+    assert client_for(world.julien).get(f"/my/quotations/{quotation.number}/").status_code == 404
+    write(client_for(world.omar), f"/staff/quotations/{quotation.number}/thread/")
+    assert readers() == ["camille@fontaine.example"]
 
 
 def test_an_internal_note_is_told_to_nobody(world: World, client_for: Browser, quotation: Quotation) -> None:

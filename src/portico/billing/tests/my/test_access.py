@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from portico.accounts.models import Membership, User
+from portico.accounts.models import InvoiceRecipient, Membership, User
 from portico.billing.actions.access import choose_databases
+from portico.billing.actions.receive import book_transfer
+from portico.billing.actions.settle import allocate_to_invoice
 from portico.billing.models import DatabaseAccess, Invoice, Order, Payment, Quotation, Subscription
 from portico.billing.my.nav import Nav
 from portico.billing.tests.my.pages import books, queries_of, rows_of, text_of
@@ -174,6 +177,53 @@ def test_counts_files_threads_and_payments_are_of_the_chosen_database_alone(
     for company in ("/my/statement/", "/my/account/payment-methods/"):
         assert client.get(company).status_code == 403, company
         assert client_for(world.camille).get(company).status_code == 200, company
+
+
+def payable(world: World, limited: Membership) -> Invoice:
+    """An unpaid invoice about the chosen database: the cast has none, so one of another order becomes it."""
+    found = world.invoice("Go-live support, day 1")
+    assert found.order_id
+    seen = Subscription.objects.visible_to(limited).get()
+    Order.objects.filter(pk=found.order_id).update(subscription=seen)
+    return Invoice.objects.visible_to(limited).open().get(pk=found.pk)
+
+
+def test_what_is_of_the_whole_company_is_not_changed_by_who_sees_a_part(
+    world: World, limited: Membership, client_for: Browser
+) -> None:
+    """An address that gets all invoices by mail, and a way to pay that is charged for everything."""
+    client, there = client_for(limited.user), reverse("my:company.recipients")
+    sent = {"email": "bea@elsewhere.example", "language": "en"}
+    assert client.post(there, sent).status_code == 403
+    assert not InvoiceRecipient.objects.filter(email=sent["email"]).exists()
+    assert client_for(world.camille).post(there, sent).status_code == 302, "the control: an owner may"
+    own = payable(world, limited)
+    where = reverse("my:invoices.pay", args=[own.number])
+    assert 'name="save"' not in client.get(where).content.decode()
+    assert 'name="save"' in client_for(world.camille).get(where).content.decode(), "the control: an owner may"
+    form = {"provider": "sandbox", "seen_minor": own.amount_due_minor, "save": "on"}
+    assert client.post(where, form).status_code == 302
+    begun = Payment.objects.get(created_by=limited.user)
+    assert (begun.state, begun.save_consent) == ("pending", "")
+
+
+def test_a_receipt_names_no_paper_that_is_hidden(world: World, limited: Membership, client_for: Browser) -> None:
+    """Money for a paper that is seen, of which staff used a part on one that is not."""
+    own = payable(world, limited)
+    rows = Invoice.objects.open().filter(customer=world.fontaine, currency=own.currency)
+    other = rows.exclude(pk__in=Invoice.objects.visible_to(limited).values("pk")).earliest("id")
+    payment = book_transfer(
+        customer=world.fontaine, amount_minor=own.amount_due_minor + 1000, received_on=world.now.date(),
+        payer_name="Fontaine", invoices=[own], by=world.omar, now=world.now,
+    )  # fmt: skip
+    with transaction.atomic():
+        assert allocate_to_invoice(payment, other, 1000, now=world.now)
+    receipt = reverse("my:payments.receipt", args=[payment.pk])
+    assert str(other.number) in text_of(client_for(world.camille).get(receipt)), "the control: an owner reads it"
+    client = client_for(limited.user)
+    for where in [reverse(f"my:payments.{page}", args=[payment.pk]) for page in ("receipt", "pdf", "detail")]:
+        answer = client.get(where)
+        assert answer.status_code == 404 or str(other.number) not in text_of(answer), where
 
 
 def test_it_costs_no_statement_more(world: World, limited: Membership, client_for: Browser) -> None:
