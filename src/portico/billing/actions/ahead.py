@@ -32,7 +32,7 @@ from portico.billing.models import (
 from portico.billing.renewal_prices import Renews, renews_at
 from portico.kit import formats
 from portico.kit.errors import Conflict, Forbidden, Invalid
-from portico.kit.periods import next_period_end, today
+from portico.kit.periods import today
 
 logger = logging.getLogger("portico.renewals")
 BATCH = 50
@@ -109,8 +109,7 @@ def quote_renewal(
     if priced is None:
         raise Invalid(_("The customer's VAT number is not checked, so the VAT cannot be told."))
     _withdraw_open(row, by=by, now=now)
-    first = row.anchored_on or row.periods.order_by("start").values_list("start", flat=True).first() or start
-    end = next_period_end(start if term != row.term_months else first, start, term)
+    end = row.end_of_next(term) or start
     with translation.override(customer.language):
         title = _("Renewal of %(name)s") % {"name": row.database.name}
         span = _("%(first)s to %(last)s") % {

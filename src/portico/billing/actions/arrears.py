@@ -5,7 +5,7 @@ A low room, like `settle`, which calls `paid`: it knows the models and the lette
 
 from datetime import date, datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from portico.accounts.models import Event, User
 from portico.billing import letters
@@ -19,9 +19,13 @@ def papers_of(subscription: object) -> QuerySet[Invoice]:
     return Invoice.objects.filter(own, state=Invoice.State.ISSUED).exclude(kind=Invoice.Kind.CREDIT_NOTE)
 
 
-def late_papers(day: date) -> Exists:
-    """Whether an invoice for the subscription is overdue on `day`."""
-    return Exists(papers_of(OuterRef("pk")).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day))
+def late_papers(day: date) -> Q:
+    """Subscriptions of which an invoice is overdue on `day`; read once from the overdue invoices, not for each of them."""
+    late = Invoice.objects.filter(state=Invoice.State.ISSUED, payment_state__in=Invoice.PAYABLE, due_on__lt=day)
+    late = late.exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    of_periods = late.filter(period__isnull=False).values("period__subscription")
+    of_orders = late.filter(period=None, order__subscription__isnull=False).values("order__subscription")
+    return Q(pk__in=of_periods) | Q(pk__in=of_orders)
 
 
 def told(
@@ -46,7 +50,8 @@ def reactivate(row: Subscription, *, day: date, now: datetime) -> bool:
 
 
 def _is_in_order(row: Subscription, day: date) -> bool:
-    renewed = row.auto_renew or (row.period_end is not None and row.period_end > day)
+    goes_on = row.auto_renew or row.pause_asked_at is not None
+    renewed = goes_on or (row.period_end is not None and row.period_end > day)
     late = papers_of(row).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day)
     return renewed and not late.exists()
 

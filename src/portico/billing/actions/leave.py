@@ -7,7 +7,7 @@ what was invoiced for the days that are left is credited, to the day.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, Membership, User
 from portico.billing import letters, pricing
 from portico.billing.actions import ahead, standing
-from portico.billing.actions.arrears import papers_of
+from portico.billing.actions.arrears import papers_of, reactivate
 from portico.billing.actions.issue import Groups, Paper, Totalled, bases_of, issue_paper, row_of
 from portico.billing.actions.settle import allocate_credit_note
 from portico.billing.models import Invoice, InvoiceLine, Quotation, Subscription
@@ -166,6 +166,8 @@ def switch_auto_renewal(*, subscription: Subscription, on: bool, by: Membership,
         row.auto_renew = on
         row.save(update_fields=["auto_renew"])
         _told("subscription.auto_renewal_on" if on else "subscription.auto_renewal_off", row, by=by.user, now=now)
+        if on:  # what was late only because it was not renewed is renewed by the next run
+            reactivate(row, day=today(now, row.customer.seller.zone), now=now)
 
 
 # Ended at once by staff ------------------------------------------------------------------------------------------------
@@ -189,31 +191,37 @@ def given_back(row: Subscription, *, on: date) -> list[GivenBack]:
     """What would be credited if the subscription ended on `on` (the first day without it), invoice by invoice; reads only.
 
     Each line that was invoiced for a period is given back by the days of that period that are left: from what was really
-    charged, rounded once a line, less what was credited of it before. An agreed period that has not begun is given back whole.
+    charged, less what was credited of it before, rounded once a line. An agreed period that has not begun is given back whole.
     """
     found: list[GivenBack] = []
     for period in row.periods.filter(end__gt=on).order_by("start"):
         days = Period(period.start, period.end)
         left = Fraction((days.end - max(on, days.start)).days, days.days)
         own = Q(period=period) | Q(period=None, order__subscription=row, issued_on__lt=days.end)
-        for invoice in papers_of(row).filter(own).order_by("id").prefetch_related("vat_groups"):
-            one = _of_invoice(invoice, days, left)
+        for invoice in (
+            papers_of(row)
+            .filter(own)
+            .order_by("id")
+            .select_related("order__version__quotation")
+            .prefetch_related("vat_groups")
+        ):
+            one = _of_invoice(row, invoice, days, left)
             if one is not None and all(known.invoice.pk != invoice.pk for known in found):
                 found.append(one)
     return found
 
 
-def _of_invoice(invoice: Invoice, days: Period, left: Fraction) -> GivenBack | None:
+def _of_invoice(row: Subscription, invoice: Invoice, days: Period, left: Fraction) -> GivenBack | None:
     """The lines of an invoice that were charged for this period; by its own period, or by the order's days."""
     rows: list[InvoiceLine] = []
     for line in invoice.lines.filter(kind="line", quantity__gt=0).select_related("product").order_by("position"):
-        if line.product is None or not line.product.in_database or not _charged_for(invoice, line, days):
+        if line.product is None or not line.product.in_database or not _charged_for(row, invoice, line, days):
             continue
         share = (
             left / line.part if line.part != 1 else left
         )  # a part of the period is given back by what is left of that part
-        net = round_half_away(line.net_minor * min(share, Fraction(1)))
-        net -= max(sum(line.credited_by.values_list("net_minor", flat=True)) - (line.net_minor - net), 0)
+        charged = line.net_minor - sum(line.credited_by.values_list("net_minor", flat=True))
+        net = round_half_away(charged * min(share, Fraction(1)))
         if net <= 0:
             continue
         rows.append(
@@ -225,9 +233,9 @@ def _of_invoice(invoice: Invoice, days: Period, left: Fraction) -> GivenBack | N
     if not rows:
         return None
     groups: dict[tuple[str, Decimal], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    charged = {(group.category, group.rate): group.vat_minor for group in invoice.vat_groups.all()}
+    vats = {(group.category, group.rate): group.vat_minor for group in invoice.vat_groups.all()}
     for key, base in bases_of(rows).items():
-        groups[key] = base, min(pricing.vat_minor(base, key[1]), max(charged.get(key, 0), 0))
+        groups[key] = base, min(pricing.vat_minor(base, key[1]), max(vats.get(key, 0), 0))
     return GivenBack(invoice, rows, dict(groups))
 
 
@@ -235,14 +243,22 @@ def _price(net_minor: int, currency: str) -> Decimal:
     return Decimal(net_minor).scaleb(-exponent(currency))
 
 
-def _charged_for(invoice: Invoice, line: InvoiceLine, days: Period) -> bool:
-    """Whether a line of an order's invoice was charged for this period: it was issued before its end, not before its begin."""
+def _charged_for(row: Subscription, invoice: Invoice, line: InvoiceLine, days: Period) -> bool:
+    """Whether a line of an invoice was charged for this period: for part of it, as its renewal, or as the first that the order
+    had before it. Each order is of one period.
+    """
     if invoice.period_id is not None:
         return True
     if line.part != 1:
         return line.part_of_days == days.days and invoice.issued_on is not None and invoice.issued_on in days
-    ordered = invoice.order.ordered_on if invoice.order else None
-    return ordered is not None and days.start - timedelta(days=90) <= ordered < days.end
+    order = invoice.order
+    if order is None:
+        return False
+    quotation = order.version.quotation if order.version is not None else None
+    if quotation is not None and quotation.kind == Quotation.Kind.RENEWAL:
+        return quotation.renews_from == days.start
+    starts = row.periods.filter(end__gt=order.ordered_on).order_by("start").values_list("start", flat=True)
+    return starts.first() == days.start
 
 
 def end_now(

@@ -47,10 +47,21 @@ def place_order(
     """The order of an accepted version: `lines` are those chosen, with their quantities; `priced` is their pricing.
 
     By the payment policy it is confirmed at once or awaits a payment request; with `invoice_before_payment` it awaits
-    the payment of an invoice instead.
+    the payment of an invoice instead. Raises Conflict for a renewal that comes too late, or that does
+    not price what the subscription holds by now.
     """
     quotation = version.quotation
     day = today(now, quotation.seller.zone)
+    if quotation.kind == Quotation.Kind.RENEWAL and quotation.subscription_id:
+        row = Subscription.objects.select_for_update(of=("self",)).get(pk=quotation.subscription_id)
+        standing.refuse_passed(row, quotation)
+        if row.changes.filter(state=Change.State.APPLIED, applied_at__gt=version.sent_at).exists():
+            raise Conflict(
+                _(
+                    "The subscription was changed after this quotation was made, so it would renew at another price. "
+                    "Ask for the renewal again. Nothing was accepted."
+                )
+            )
     order = Order.objects.create(
         seller=quotation.seller,
         customer=quotation.customer,

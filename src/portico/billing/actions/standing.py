@@ -6,12 +6,14 @@ whoever looks, and however often, it is made once. What ends, pauses or begins a
 without the old one.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
 from portico.billing import letters
@@ -23,14 +25,17 @@ from portico.billing.models import (
     Invoice,
     Order,
     PaymentRequest,
+    Quotation,
     QuotationVersion,
     RenewalRules,
     Subscription,
     SubscriptionItem,
     SubscriptionPeriod,
 )
+from portico.kit.errors import Conflict
 from portico.kit.periods import today
 
+logger = logging.getLogger("portico.renewals")
 BATCH = 200
 State = Subscription.State
 
@@ -44,8 +49,8 @@ def keep_in_step(seller: Seller, *, now: datetime) -> int:
     made = _each(_with_next(own.exclude(state=State.ENDED).filter(next__lte=day)), begin_agreed, day, now)
     made += _each(going.filter(over, leave_asked_at__isnull=False), _leave, day, now)
     made += _each(own.filter(over, state=State.ACTIVE, pause_asked_at__isnull=False), _pause, day, now)
-    waiting = own.filter(state=State.ACTIVE, auto_renew=False, next__lte=day)
-    made += _each(waiting, _not_renewed, day, now)
+    waiting = own.filter(state=State.ACTIVE, auto_renew=False, next__lte=day, leave_asked_at=None, pause_asked_at=None)
+    made += _each(waiting.filter(~_agreed()), _not_renewed, day, now)
     made += _each(own.filter(late_papers(day), state=State.ACTIVE), _not_paid, day, now)
     since = day - timedelta(days=rules.grace_days)
     made += _each(own.filter(state=State.PAST_DUE, past_due_on__lte=since), _suspend, day, now)
@@ -59,17 +64,25 @@ def _each(
 ) -> int:
     made = 0
     for key in list(rows.order_by("period_end", "id").values_list("pk", flat=True)[:BATCH]):
-        with transaction.atomic():
-            locked = rows.filter(pk=key).select_for_update(of=("self",), skip_locked=False)
-            row = locked.select_related("customer__seller", "database").first()
-            made += row is not None and step(row, day, now)
+        try:
+            with transaction.atomic():
+                locked = rows.filter(pk=key).select_for_update(of=("self",), skip_locked=False)
+                row = locked.select_related("customer__seller", "database").first()
+                made += row is not None and step(row, day, now)
+        except OperationalError:  # the database went away: nothing was done, and nobody is to blame
+            raise
+        except Exception:  # one that cannot be moved does not hold the others up
+            logger.exception("a subscription could not take its step")
     return made
 
 
 def _with_next(rows: QuerySet[Subscription]) -> QuerySet[Subscription]:
     """Those whose next period is agreed already."""
-    agreed = SubscriptionPeriod.objects.filter(subscription=OuterRef("pk"), start__gte=OuterRef("next"))
-    return rows.filter(Exists(agreed))
+    return rows.filter(_agreed())
+
+
+def _agreed() -> Exists:
+    return Exists(SubscriptionPeriod.objects.filter(subscription=OuterRef("pk"), start__gte=OuterRef("next")))
 
 
 # The steps -------------------------------------------------------------------------------------------------------------
@@ -121,6 +134,8 @@ def _past_due(row: Subscription, *, since: date, now: datetime) -> bool:
 
 
 def _suspend(row: Subscription, day: date, now: datetime) -> bool:
+    if reactivate(row, day=day, now=now):  # nothing is late any more: disputed, or it renews by itself by now
+        return True
     if not row.move(State.SUSPENDED, from_=[State.PAST_DUE], suspended_on=day):
         return False
     told("subscription.suspended", row, now, since=day.isoformat())
@@ -129,6 +144,8 @@ def _suspend(row: Subscription, day: date, now: datetime) -> bool:
 
 
 def _end_unpaid(row: Subscription, day: date, now: datetime) -> bool:
+    if reactivate(row, day=day, now=now):
+        return True
     return end(row, on=day, now=now, why="unpaid")
 
 
@@ -166,18 +183,35 @@ def cancel_waiting(order: Order, *, by: User | None, now: datetime) -> None:
     Event.record("order.cancelled", order, now=now, by=by, customer=order.customer, number=order.number)
 
 
+def refuse_passed(row: Subscription, quotation: Quotation) -> None:
+    """Raise Conflict when a renewal comes too late: the subscription has ended, or went on from that day in another way."""
+    if row.state == State.ENDED:
+        raise Conflict(_("This subscription has ended, so it cannot be renewed any more."))
+    if quotation.renews_from is None:
+        return
+    start = row.next_start
+    if start != quotation.renews_from or row.periods.filter(start__gte=start).exists():
+        raise Conflict(
+            _("This subscription was renewed in another way meanwhile, or its next period begins on another day.")
+        )
+
+
 def renewed(subscription: Subscription, order: Order, *, now: datetime) -> None:
     """The order of a renewal is confirmed: the next period is agreed, and begins at once where its first day has come.
 
     Before that day nothing of the running period changes. After it the period continues from the old end: no day is left out.
-    Another term than before takes the prices that the order names. Inside the caller's transaction.
+    Another term than before takes the prices that the order names. Inside the caller's transaction. Raises as `refuse_passed`.
     """
     row = Subscription.objects.select_for_update(of=("self",)).get(pk=subscription.pk)
     row.customer, day = order.customer, today(now, order.seller.zone)
+    if order.version is not None:
+        refuse_passed(row, order.version.quotation)
     switched = order.term_months != row.term_months
     period = row.renew(order.term_months)
     if switched:
         _take_over(row, order, period.start)
+    if order.version is not None:  # which period a quotation of staff's own was for is known from here on
+        Quotation.objects.filter(pk=order.version.quotation_id, renews_from=None).update(renews_from=period.start)
     told("subscription.renewed", row, now, order=order.number, until=period.end.isoformat())
     if period.start <= day:
         row.database = subscription.database
@@ -186,12 +220,16 @@ def renewed(subscription: Subscription, order: Order, *, now: datetime) -> None:
 
 
 def _take_over(row: Subscription, order: Order, on: date) -> None:
-    """What runs ends on `on`; what the order names runs from then on."""
+    """What runs ends on `on`; what the order names runs from then on, at the list prices it follows and as long as agreed."""
+    agreed = {item.product_id: row.committed_until(item.product) for item in row.items.select_related("product")}
+    lines = order.version.lines.all() if order.version is not None else ()
+    listed = {line.position: line.list_price_id for line in lines}
     row.items.filter(Q(ended_on=None) | Q(ended_on__gt=on)).update(ended_on=on)
     SubscriptionItem.objects.bulk_create(
         SubscriptionItem(
             subscription=row, product=line.product, description=line.name, quantity=line.quantity,
             unit_price=line.unit_price, discount_percent=line.discount_percent, started_on=on,
+            list_price_id=listed.get(line.position), committed_until=agreed.get(line.product.pk),
         )
         for line in order.lines.filter(kind="line", product__isnull=False, quantity__gt=0).select_related("product")
         if line.product is not None and line.product.in_database

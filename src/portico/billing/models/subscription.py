@@ -202,22 +202,30 @@ class Subscription(models.Model):
         """Where the next period begins: at the end of this one, or after a pause on the day that was chosen."""
         return self.resumes_on or self.period_end
 
+    def end_of_next(self, term_months: int) -> date | None:
+        """The end (exclusive) of a next period of that term; None when nothing has begun.
+
+        The first day of all that is paid, or the day after a pause or of another term, is the anchor.
+        """
+        first, start = self.periods.order_by("start").values_list("start", flat=True).first(), self.next_start
+        if first is None or start is None:
+            return None
+        anchor = start if term_months != self.term_months else self.anchored_on or self.trial_ends_on or first
+        return next_period_end(anchor, start, term_months)
+
     def renew(self, term_months: int | None = None) -> "SubscriptionPeriod":
         """Write down the next period, of the same term or another; it runs from its first day on (`advance`).
 
-        The first day of all, or the day after a pause, is the anchor. Raises Conflict when nothing has begun, or the next
-        period is agreed already.
+        Raises Conflict when nothing has begun, or the next period is agreed already.
         """
-        first = self.periods.order_by("start").first()
-        start = self.next_start
-        if first is None or start is None:
+        start, end = self.next_start, self.end_of_next(term_months or self.term_months)
+        if start is None or end is None:
             raise Conflict(_("This subscription has not begun; there is nothing to renew."))
         if self.periods.filter(start__gte=start).exists():
             raise Conflict(_("The next period of this subscription is agreed already. Nothing was changed."))
         if term_months is not None and term_months != self.term_months:
             self.term_months, self.anchored_on = term_months, start
             self.save(update_fields=["term_months", "anchored_on"])
-        end = next_period_end(self.anchored_on or self.trial_ends_on or first.start, start, self.term_months)
         return SubscriptionPeriod.objects.create(subscription=self, start=start, end=end)
 
     def advance(self, day: date) -> "SubscriptionPeriod | None":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from django.db import IntegrityError, transaction
 from portico import cast
 from portico.accounts.models import Event
 from portico.billing import books
-from portico.billing.actions import ahead, leave, pay, renew, standing
+from portico.billing.actions import ahead, arrears, change, credit, leave, pay, renew, standing
 from portico.billing.models import Invoice, Order, Quotation, RenewalRules, Subscription
 from portico.billing.tests.actions.test_renew import CODES, periods_of, renewing, run
 from portico.cast import World, accept
+from portico.kit import formats
 from portico.kit.errors import Conflict, Forbidden, Invalid
 from portico.kit.models import Letter
+from portico.kit.periods import add_months
 
 pytestmark = pytest.mark.django_db
 State = Subscription.State
@@ -354,3 +357,205 @@ def test_every_step_is_allowed_or_refused_by_the_state(world: World, state: str,
     else:
         with pytest.raises(Conflict):
             ASKS[ask](one, world)
+
+
+# What must not go wrong ------------------------------------------------------------------------------------------------
+
+
+def test_a_renewal_that_was_paid_after_another_one_is_credit_and_no_second_period(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    by, now, end = world.member(world.camille), world.now, end_of(one)
+    first = ahead.ask_for_renewal(subscription=one, by=by, now=now)
+    first.refresh_from_db()
+    waiting = accept(world, first, now)
+    second = ahead.ask_for_renewal(subscription=one, term_months=12, by=by, now=now)
+    accepted(world, second, now)
+    later = on(world, end + timedelta(days=1))
+    assert step(world, one, later) == State.ACTIVE
+    before = periods_of(one)
+    payment = pay.book_transfer(
+        customer=waiting.customer, amount_minor=waiting.total_minor, payer_name="Fontaine", received_on=later.date(),
+        order=waiting, by=world.omar, now=later,
+    )  # fmt: skip
+    assert periods_of(one) == before
+    assert payment.unallocated_minor == waiting.total_minor
+    assert books.verify() == []
+
+
+def test_a_renewal_that_the_run_made_meanwhile_cannot_be_accepted_as_well(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    now, end = world.now, end_of(one)
+    quotation = ahead.ask_for_renewal(subscription=one, by=world.member(world.camille), now=now)
+    leave.switch_auto_renewal(subscription=one, on=True, by=world.member(world.camille), now=now)
+    day = on(world, end)
+    run(world, day)
+    quotation.refresh_from_db()
+    with pytest.raises(Conflict, match="renewed in another way"):
+        accept(world, quotation, day)
+    assert len(periods_of(one)) == 2
+
+
+def test_an_order_invoiced_before_payment_renews_nothing_that_has_ended(world: World) -> None:
+    one = yearly(world)
+    now = on(world, end_of(one) - timedelta(days=5))
+    quotation = ahead.ask_for_renewal(subscription=one, by=world.member(world.camille), now=now)
+    quotation.refresh_from_db()
+    assert quotation.current is not None
+    type(quotation.current).objects.filter(pk=quotation.current.pk).update(invoice_before_payment=True)
+    order = accept(world, Quotation.objects.get(pk=quotation.pk), now)
+    for day in (0, 14, 44):
+        step(world, one, on(world, end_of(one) + timedelta(days=day)))
+    assert one.state == State.ENDED
+    pay_for(world, order.invoices.get(), on(world, end_of(one) + timedelta(days=50)))
+    one.refresh_from_db()
+    assert len(periods_of(one)) == 1
+    assert books.verify() == []
+
+
+def test_what_was_added_after_the_quotation_is_not_renewed_for_nothing(world: World) -> None:
+    one = yearly(world)
+    by, now = world.member(world.camille), world.now
+    quotation = ahead.ask_for_renewal(subscription=one, by=by, now=now)
+    users = world.products["users"]
+    more = change.request_change(subscription=one, wanted={users: Decimal(5)}, seen_minor=None, by=by, now=now)
+    assert more is not None
+    accepted(world, more, now + timedelta(minutes=1))
+    quotation.refresh_from_db()
+    with pytest.raises(Conflict, match="changed after"):
+        accept(world, quotation, now + timedelta(minutes=2))
+    again = ahead.ask_for_renewal(subscription=one, by=by, now=now + timedelta(minutes=3))
+    accepted(world, again, now + timedelta(minutes=4))
+    assert len(periods_of(one)) == 2
+
+
+def test_more_than_a_batch_that_is_renewed_or_leaves_is_not_called_late(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "BATCH", 1)
+    made = [
+        cast.open_database(
+            world, world.fontaine, f"batch-{number}", CODES, term=1, start_days_ago=20, state=State.ACTIVE
+        )
+        for number in range(4)
+    ]
+    for one in made[:2]:
+        one.renew()
+    for one in made[2:]:
+        leave.ask_to_leave(subscription=one, reason="price", comment="", by=world.member(world.camille), now=world.now)
+    for _run in range(2):
+        standing.keep_in_step(world.seller, now=on(world, end_of(made[0])))
+    assert [name for one in made for name in events(one) if name == "past_due"] == []
+    assert [Subscription.objects.get(pk=one.pk).state for one in made] == ["active", "active", "ended", "ended"]
+
+
+def test_one_that_cannot_take_its_step_does_not_hold_the_others_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, one = (
+        cast.open_database(world, world.fontaine, name, CODES, term=1, start_days_ago=20, state=State.ACTIVE)
+        for name in ("broken", "fine")
+    )
+    written = arrears.told
+
+    def told(name: str, row: Subscription, *args: Any, **more: Any) -> None:
+        if row.pk == broken.pk:
+            raise ValueError("a fault of this one alone")
+        written(name, row, *args, **more)
+
+    monkeypatch.setattr(standing, "told", told)
+    standing.keep_in_step(world.seller, now=on(world, end_of(one)))
+    assert [Subscription.objects.get(pk=row.pk).state for row in (broken, one)] == ["active", "past_due"]
+
+
+def test_switched_to_renew_by_itself_what_was_late_for_want_of_it_is_renewed(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    end = end_of(one)
+    late = on(world, end + timedelta(days=3))
+    assert step(world, one, late) == State.PAST_DUE
+    leave.switch_auto_renewal(subscription=one, on=True, by=world.member(world.camille), now=late)
+    run(world, late)
+    one.refresh_from_db()
+    assert (one.state, one.period_start, one.past_due_on) == (State.ACTIVE, end, None)
+
+
+def test_what_is_late_is_not_suspended_while_its_invoice_is_disputed(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert invoice.due_on is not None
+    assert step(world, one, on(world, invoice.due_on + timedelta(days=1))) == State.PAST_DUE
+    Invoice.objects.filter(pk=invoice.pk).update(payment_state="disputed", disputed_at=world.now)
+    assert step(world, one, on(world, invoice.due_on + timedelta(days=15))) == State.ACTIVE
+
+
+def test_one_that_was_late_when_its_pause_came_pauses_once_it_is_paid(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    Subscription.objects.filter(pk=one.pk).update(auto_renew=False)
+    one.refresh_from_db()
+    leave.ask_to_pause(subscription=one, by=world.member(world.camille), now=world.now)
+    invoice = Invoice.objects.get(period__subscription=one)
+    Invoice.objects.filter(pk=invoice.pk).update(due_on=end_of(one) - timedelta(days=2))
+    assert step(world, one, on(world, end_of(one) - timedelta(days=1))) == State.PAST_DUE
+    late = on(world, end_of(one) + timedelta(days=2))
+    pay_for(world, invoice, late)
+    assert step(world, one, late) == State.PAUSED
+
+
+def test_the_quotation_after_a_trial_names_the_days_that_are_renewed(world: World) -> None:
+    one = yearly(world, term=1, days_ago=10)
+    start = world.now.date() - timedelta(days=10)
+    trial_end = start + timedelta(days=14)
+    one.periods.update(end=trial_end)
+    Subscription.objects.filter(pk=one.pk).update(trial_ends_on=trial_end, period_end=trial_end)
+    one.refresh_from_db()
+    quotation = ahead.ask_for_renewal(subscription=one, by=world.member(world.camille), now=world.now)
+    order = accepted(world, quotation, world.now)
+    begin, end = periods_of(one)[-1]
+    assert (begin, end) == (trial_end, add_months(trial_end, 1))
+    last = formats.day(end - timedelta(days=1), one.customer.language)
+    assert all(last in line.detail for line in order.lines.all())
+
+
+def test_another_term_keeps_the_list_prices_and_the_minimum_that_was_agreed(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    least = end_of(one) + timedelta(days=500)
+    one.items.update(committed_until=least)
+    quotation = ahead.ask_for_renewal(subscription=one, term_months=12, by=world.member(world.camille), now=world.now)
+    accepted(world, quotation, world.now)
+    running = list(one.items.filter(ended_on=None).select_related("list_price"))
+    assert {item.committed_until for item in running} == {least}
+    assert [item.list_price is not None and item.list_price.term_months for item in running] == [12] * len(running)
+
+
+def test_months_that_are_over_are_not_given_back_with_the_last_one(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    by, day = world.member(world.camille), world.now.astimezone(world.seller.zone).date()
+    orders = []
+    for _month in range(3):
+        now = on(world, day)
+        step(world, one, now)
+        orders.append(accepted(world, ahead.ask_for_renewal(subscription=one, by=by, now=now), now))
+        day = one.next_start or day
+        step(world, one, on(world, day))
+        one.refresh_from_db()
+        day = day + timedelta(days=2)
+    back = leave.given_back(one, on=day)
+    assert [part.invoice.order_id for part in back] == [orders[-1].pk]
+    (note,) = leave.end_now(subscription=one, reason="Closed", by=world.omar, now=on(world, day))
+    assert note.total_minor < orders[-1].total_minor
+    assert books.verify() == []
+
+
+def test_what_was_credited_before_is_not_given_back_again(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    one.refresh_from_db()
+    invoice = Invoice.objects.get(period__subscription=one)
+    day = world.now.astimezone(world.seller.zone).date()
+    whole = sum(part.total_minor for part in leave.given_back(one, on=day))
+    assert whole > 0
+    credit.credit_invoice(
+        invoice=invoice, quantities=None, reason="Goodwill", invoice_again=False, by=world.omar, now=world.now
+    )
+    assert leave.given_back(one, on=day) == []
