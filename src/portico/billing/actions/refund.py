@@ -126,7 +126,8 @@ def _take(payment: Payment, amount_minor: int, *, way: str, reason: str, iban: s
     note = _free(payment, amount_minor - max(payment.unallocated_minor, 0), now=now)
     if not payment.give_back(amount_minor, gone=Payment.State.REFUNDED):
         raise Conflict(_("There is not so much left of this payment. Nothing was given back."))
-    second = RefundRules.of(seller).needs_second_look(amount_minor, payment.received_currency)
+    alone = _given_alone_minor(payment) + amount_minor
+    second = RefundRules.of(seller).needs_second_look(alone, payment.received_currency)
     refund = Refund(
         payment=payment,
         credit_note=note,
@@ -146,6 +147,13 @@ def _take(payment: Payment, amount_minor: int, *, way: str, reason: str, iban: s
         payment.reviewed(now=now)  # that it goes back is what staff have decided about it
     _record("payment.refund_asked", refund, by=by, now=now, visible=False)
     return refund
+
+
+def _given_alone_minor(payment: Payment) -> int:
+    """What went back of this payment without a second person: a large sum is not cut into small ones."""
+    states = [*Refund.UNDECIDED, Refund.State.SUCCEEDED]
+    rows = Refund.objects.filter(payment=payment, state__in=states, approved_at=None)
+    return int(rows.order_by().aggregate(sum=Sum("amount_minor"))["sum"] or 0)
 
 
 def _free(payment: Payment, needed_minor: int, *, now: datetime) -> Invoice | None:

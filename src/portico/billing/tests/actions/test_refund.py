@@ -187,6 +187,20 @@ def test_above_the_limit_a_second_person_must_agree(world: World, colleague: Use
     assert books.verify() == []
 
 
+def test_a_large_sum_is_not_cut_into_small_ones(world: World, colleague: User) -> None:
+    payment = money_of(world, 300_000)
+    assert ask(world, payment, 60_000).state == "pending"
+    second = ask(world, payment, 60_000)
+    assert second.state == "waiting", "together they are above the limit"
+    refund.refuse_refund(refund=second, by=colleague, now=world.now)
+    assert ask(world, payment, 40_000).state == "pending", "at the limit one person is enough"
+    third = ask(world, payment, 1_000)
+    assert third.state == "waiting"
+    refund.approve_refund(refund=third, by=colleague, now=world.now)
+    assert ask(world, money_of(world, 50_000), 50_000).state == "pending", "another payment counts for itself"
+    assert books.verify() == []
+
+
 def test_what_is_not_agreed_is_credit_again(world: World, colleague: User) -> None:
     admin_sets(world, 0)
     payment = money_of(world)
