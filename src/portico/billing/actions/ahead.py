@@ -95,12 +95,15 @@ def quote_renewal(
     An open renewal quotation is withdrawn by it. Raises Conflict when the next period is agreed, or the subscription has ended
     or not begun; Invalid when it has no price.
     """
+    customer, seller, day = row.customer, row.customer.seller, today(now, row.customer.seller.zone)
+    if row.state == Subscription.State.PAUSED:  # the days of the pause are not paid: what follows it begins today
+        row.resumes_on = row.anchored_on = day
+        row.save(update_fields=["resumes_on", "anchored_on"])
     start, term = row.next_start, term_months or row.term_months
     if row.state in {Subscription.State.ENDED, Subscription.State.PENDING} or start is None:
         raise Conflict(_("This subscription does not run, so there is nothing to renew. Nothing was changed."))
     if row.periods.filter(start__gte=start).exists():
         raise Conflict(_("The next period of this subscription is agreed already. Nothing was changed."))
-    customer, seller, day = row.customer, row.customer.seller, today(now, row.customer.seller.zone)
     items = [item for item in _items(row) if item.ended_on is None or item.ended_on > start]
     if not items:
         raise Invalid(_("It holds nothing that could be renewed."))

@@ -22,6 +22,7 @@ def papers_of(subscription: object) -> QuerySet[Invoice]:
 def late_papers(day: date) -> Q:
     """Subscriptions of which an invoice is overdue on `day`; read once from the overdue invoices, not for each of them."""
     late = Invoice.objects.filter(state=Invoice.State.ISSUED, payment_state__in=Invoice.PAYABLE, due_on__lt=day)
+    late = late.filter(amount_due_minor__gt=0)  # said for the index of what is open
     late = late.exclude(kind=Invoice.Kind.CREDIT_NOTE)
     of_periods = late.filter(period__isnull=False).values("period__subscription")
     of_orders = late.filter(period=None, order__subscription__isnull=False).values("order__subscription")

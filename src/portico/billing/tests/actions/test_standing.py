@@ -559,3 +559,15 @@ def test_what_was_credited_before_is_not_given_back_again(world: World) -> None:
         invoice=invoice, quantities=None, reason="Goodwill", invoice_again=False, by=world.omar, now=world.now
     )
     assert leave.given_back(one, on=day) == []
+
+
+def test_a_renewal_asked_for_in_a_pause_does_not_charge_the_days_of_the_pause(world: World) -> None:
+    one = yearly(world, term=1, days_ago=20)
+    by = world.member(world.camille)
+    leave.ask_to_pause(subscription=one, by=by, now=world.now)
+    end = end_of(one)
+    assert step(world, one, on(world, end)) == State.PAUSED
+    back = end + timedelta(days=25)
+    accepted(world, ahead.ask_for_renewal(subscription=one, by=by, now=on(world, back)), on(world, back))
+    one.refresh_from_db()
+    assert (one.state, one.period_start, one.period_end) == (State.ACTIVE, back, add_months(back, 1))
