@@ -8,6 +8,7 @@ See docs/decisions/0015-pages-at-speed.md.
 
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -98,9 +99,12 @@ def environment(code: str, escapes: bool, urls: str) -> "Ours":
         "money": lambda minor, currency: formats.money(minor, currency, code),
         "amount": lambda minor, currency: formats.amount(minor, currency, code),
         "quantity": lambda value: formats.quantity(value, code),
+        "whole": lambda value: formats.quantity(Decimal(value), code),
+        "duration": formats.duration,
         "unit_price": lambda value, currency: formats.unit_price(value, currency, code),
         "percent": lambda value: formats.percent(value, code),
         "day": lambda value: formats.day(value, code) if value else "",
+        "month": lambda value: formats.month(value, code, year=True),
         "long_day": lambda value: formats.long_day(value, code),
         "day_time": lambda value, zone: formats.day_time(value, zone, code) if value else "",
         "clock": partial(clock, code),

@@ -108,6 +108,9 @@ INSTALLED_APPS = [
     "portico.privacy",
     "portico.home",
 ]
+if text("DATABASE_URL").startswith("postgres"):
+    INSTALLED_APPS.append("procrastinate.contrib.django")  # the tables of the queue (portico.kit.queue)
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = ""
 MIDDLEWARE = [
     "portico.kit.logs.RequestLog",
     "portico.kit.headers.Headers",
@@ -398,6 +401,12 @@ PORTICO_STRIPE_ADDRESS = text("PORTICO_STRIPE_ADDRESS").rstrip("/")
 
 PORTICO_PROCESSES = number("PORTICO_PROCESSES", os.cpu_count() or 1)
 PORTICO_HEARTBEAT_SECONDS = 30
+_queues = DATABASES["default"]["ENGINE"] == "portico.kit.postgresql"
+PORTICO_WORKER = text("PORTICO_WORKER", "queue" if _queues else "loop")
+if PORTICO_WORKER not in ({"queue", "loop"} if _queues else {"loop"}):
+    raise ImproperlyConfigured(
+        f"PORTICO_WORKER is {PORTICO_WORKER!r}. Set it to loop, or on PostgreSQL to queue for many workers."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -411,6 +420,7 @@ LOGGING = {
         "level": text("PORTICO_LOG_LEVEL", "INFO" if PRODUCTION else "WARNING").upper(),
     },
     "loggers": {
+        "procrastinate": {"level": "WARNING"},  # a line for each job otherwise
         "django": {"handlers": [], "level": "NOTSET"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # strangers knock with any name they like
         "django.request": {"level": "ERROR"},  # portico.request tells the status of every answer

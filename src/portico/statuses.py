@@ -60,6 +60,11 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "working": ("ok", "circle-check", _("Working")),
         "revoked": ("", "ban", _("Revoked")),
     },
+    "run": {
+        "running": ("accent", "clock", _("Under way")),
+        "done": ("ok", "circle-check", _("Done")),
+        "failures": ("warn", "triangle-alert", _("Done, some failed")),
+    },
     "letter": {
         "queued": ("accent", "clock", _("Waiting")),
         "sending": ("accent", "send", _("Being sent")),

@@ -17,8 +17,8 @@ from portico.billing.actions import (
     pay,
     refund,
     remind,
-    renew,
     report,
+    run,
     schedule,
     standing,
     verify,
@@ -128,10 +128,16 @@ def lapsed_orders(now: datetime) -> int:
     return sum(order.cancel_lapsed(seller, now=now) for seller in Seller.objects.all())
 
 
-@sweep(every=30)
+@sweep(every=5)
 def renewals(now: datetime) -> int:
     """Subscriptions that renew by themselves and whose period is over."""
-    return sum(renew.renew_due(seller, now=now) for seller in Seller.objects.all())
+    return sum(run.go_on(seller, now=now) for seller in Seller.objects.all())
+
+
+@sweep(every=2)
+def rehearsals(now: datetime) -> int:
+    """What a run of renewals would do, where staff ask."""
+    return sum(run.rehearse(seller, now=now) for seller in Seller.objects.all())
 
 
 @sweep(every=2)

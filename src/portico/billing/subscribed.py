@@ -43,6 +43,7 @@ SHORT = 10
 COLUMNS = (
     "id", "customer_id", "database__name", "state", "currency", "term_months", "period_start", "period_end", "auto_renew",
     "renewal_problem", "trial_ends_on", "past_due_on", "suspended_on", "ended_on", "leave_asked_at", "pause_asked_at",
+    "anchored_on", "resumes_on",
 )  # fmt: skip
 ITEM_COLUMNS = (
     "id", "description", "quantity", "unit_price", "discount_percent", "started_on", "ended_on", "product__kind",

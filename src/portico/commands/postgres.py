@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from portico.commands import Stop
@@ -16,6 +17,10 @@ from portico.commands.processes import die_with_parent
 
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=256MB", "max_wal_size=2GB",
         "max_connections=100", "listen_addresses=", "autovacuum=off", "log_min_messages=fatal")  # fmt: skip
+"""Nothing in it is worth keeping."""
+DURABLE = ("shared_buffers=256MB", "max_wal_size=2GB", "max_connections=100", "listen_addresses=",
+           "log_min_messages=fatal")  # fmt: skip
+"""As in production: what was committed is there after a crash."""
 
 
 def binaries() -> Path | None:
@@ -35,19 +40,63 @@ def owner() -> str | None:
     return next((name for name in ("postgres", "nobody") if name in names), None)
 
 
+@dataclass
+class Cluster:
+    """A server in a directory of its own."""
+
+    programs: Path
+    root: Path
+    user: str | None
+    settings: tuple[str, ...]
+    server: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        """The DATABASE_URL of its database `portico`."""
+        return f"postgresql://portico@/portico?host={self.root}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self.server is not None, "it runs"
+        return self.server.pid
+
+    def start(self) -> None:
+        """Run it, and return when it answers."""
+        log = self.root / "log"
+        settings = [word for one in (*self.settings, f"unix_socket_directories={self.root}") for word in ("-c", one)]
+        with log.open("wb") as output:
+            self.server = subprocess.Popen(
+                [self.programs / "postgres", "-D", self.root / "data", *settings],
+                user=self.user, extra_groups=[] if self.user else None, cwd=self.root, stdout=output, stderr=output,
+                preexec_fn=die_with_parent(signal.SIGQUIT), start_new_session=True,
+            )  # fmt: skip
+        wait(self.programs, self.root, self.server, log)
+
+    def stop(self) -> None:
+        """In immediate mode: at once, without writing anything down, as when the machine loses its current."""
+        if self.server is not None:
+            self.server.send_signal(signal.SIGQUIT)
+            self.server.wait(30)
+
+    def create(self, name: str = "portico", *, template: str = "template1") -> None:
+        """A database of this name."""
+        made = [str(self.programs / "createdb"), "-h", str(self.root), "-U", "portico", "-T", template, name]
+        subprocess.run(made, check=True)
+
+
 @contextmanager
-def throw_away_cluster() -> Iterator[str]:
-    """A running server; yields its DATABASE_URL."""
+def cluster(settings: tuple[str, ...]) -> Iterator[Cluster]:
+    """A running server that is thrown away afterwards."""
     programs = binaries()
     if programs is None:
         raise Stop("PostgreSQL is not installed. Run as root: apt-get install -y --no-install-recommends postgresql")
     user = owner()
     root = Path(tempfile.mkdtemp(prefix="portico-pg-"))
-    server: subprocess.Popen[bytes] | None = None
+    found = Cluster(programs, root, user, settings)
     try:
         if user is not None:
             shutil.chown(root, user)
-        log = root / "log"
         made = subprocess.run(
             [programs / "initdb", "-D", root / "data", "-U", "portico", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
              "--no-sync", "--no-instructions"],
@@ -55,20 +104,18 @@ def throw_away_cluster() -> Iterator[str]:
         )  # fmt: skip
         if made.returncode:
             raise Stop(f"PostgreSQL could not be set up: {made.stderr.strip().splitlines()[-1:]}")
-        settings = [word for setting in (*FAST, f"unix_socket_directories={root}") for word in ("-c", setting)]
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [programs / "postgres", "-D", root / "data", *settings],
-                user=user, extra_groups=[] if user else None, cwd=root, stdout=output, stderr=output,
-                preexec_fn=die_with_parent(signal.SIGQUIT), start_new_session=True,
-            )  # fmt: skip
-        wait(programs, root, server, log)
-        yield f"postgresql://portico@/portico?host={root}"
+        found.start()
+        yield found
     finally:
-        if server is not None:
-            server.send_signal(signal.SIGQUIT)  # at once: nothing in it is worth keeping
-            server.wait(30)
+        found.stop()
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def throw_away_cluster() -> Iterator[str]:
+    """A running server for tests, which keeps nothing; yields its DATABASE_URL."""
+    with cluster(FAST) as found:
+        yield found.url
 
 
 def wait(programs: Path, root: Path, server: "subprocess.Popen[bytes]", log: Path) -> None:

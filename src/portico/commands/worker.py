@@ -16,10 +16,24 @@ def run(options: argparse.Namespace) -> int:
     if os.environ.get("PORTICO_RUN") != "embedded":
         production()
     django.setup()
+    from django.conf import settings
+
     from portico.commands.serve import erase_again
-    from portico.kit.jobs import loop
 
     erase_again()
+    if settings.PORTICO_WORKER == "queue":
+        from portico.kit.queue import work
+
+        work()
+    else:
+        sweep_alone()
+    return 0
+
+
+def sweep_alone() -> None:
+    """The loop: this process looks for everything itself."""
+    from portico.kit.jobs import loop
+
     stop = Event()
 
     def told(signum: int, frame: FrameType | None) -> None:
@@ -28,4 +42,3 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
     loop(stop)
-    return 0

@@ -106,6 +106,16 @@ def day_time(moment: datetime, zone: ZoneInfo, language: str) -> str:
     return f"{day(local.date(), language)}, {local:%H:%M}"
 
 
+def duration(seconds: float) -> str:
+    """How long something took, in units that need no translation: 48 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}\u00a0s"
+    if whole < 3600:
+        return f"{whole // 60}\u00a0min {whole % 60}\u00a0s"
+    return f"{whole // 3600}\u00a0h {whole % 3600 // 60}\u00a0min"
+
+
 @lru_cache(maxsize=1024)
 def country(code: str, language: str) -> str:
     """The name of a country by its ISO 3166-1 code, or the code itself."""

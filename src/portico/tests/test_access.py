@@ -32,6 +32,7 @@ from portico.billing.models import (
     Quotation,
     QuotationTemplate,
     Refund,
+    RenewalRun,
     VatRate,
 )
 from portico.billing.tests.attempts import saved_by
@@ -185,6 +186,9 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("refunds", "key"): refund_of(world).pk,
         ("bank", "number"): movement.pk,
         ("bank", "key"): movement.bank_file_id,
+        ("renewals", "number"): RenewalRun.objects.create(
+            seller=world.seller, kind="real", day=world.now.date(), started_at=world.now, finished_at=world.now
+        ).pk,
         ("dunning", "number"): pause_dunning(
             customer=world.fontaine, invoice=None, reason="They moved.", until=None, by=world.omar, now=world.now
         ).pk,

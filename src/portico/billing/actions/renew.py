@@ -4,7 +4,7 @@ the run that begins it for those that renew by themselves.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,11 +24,13 @@ from portico.billing.models import (
     InvoiceLine,
     NumberSeries,
     Price,
+    RenewalRun,
     Subscription,
     SubscriptionItem,
     SubscriptionPeriod,
 )
 from portico.billing.models.pricelist import ListPrice, PriceHistory, from_row
+from portico.billing.models.run import Outcome
 from portico.billing.renewal_prices import Renews, moving, renews_at
 from portico.kit import formats
 from portico.kit.db import claim
@@ -137,6 +139,8 @@ def price_lines(lines: Iterable[Renews[Renewing]], *, customer: Customer, curren
 
 BATCH = 100
 """Subscriptions in one transaction: short enough that nobody waits long for the invoice series."""
+FEW = 8
+"""So many different periods are begun by a statement each."""
 
 
 @dataclass(frozen=True)
@@ -151,38 +155,39 @@ class Due:
     priced: pricing.Priced
 
 
-def renew_due(seller: Seller, *, now: datetime, most: int = BATCH) -> int:
+def renew_due(seller: Seller, *, now: datetime, most: int = BATCH, run: RenewalRun | None = None) -> int:
     """Begin the next period of subscriptions that renew by themselves, and invoice it; how many were looked at.
 
     One transaction a batch; a row that another worker holds is left to it. Once for each subscription and period, however
     often and wherever it runs: the period is a row of its own (`one_period_per_start`). What cannot be renewed goes on
     staff's list with the reason and is left out, so that the others go on; after any other fault each is tried alone.
+    What was done is counted in `run`, in the same transaction.
     """
     day = today(now, seller.zone)
     try:
         with transaction.atomic():
-            return _renew(list(_due(seller, day)[:most]), seller, now=now)
+            return _renew(list(_locked(seller, day)[:most]), seller, run, now=now)
     except OperationalError:  # the database went away: nothing was done, and nobody is to blame
         raise
     except Exception:
         logger.exception("a batch of renewals failed; each is tried alone")
-    keys = list(_due(seller, day).values_list("pk", flat=True)[:most])
+    keys = list(_locked(seller, day).values_list("pk", flat=True)[:most])
     for key in keys:
         try:
             with transaction.atomic():
-                _renew(list(_due(seller, day).filter(pk=key)), seller, now=now)
+                _renew(list(_locked(seller, day).filter(pk=key)), seller, run, now=now)
         except OperationalError:
             raise
         except Refusal as refusal:
-            _put_aside(key, refusal.message)
+            _put_aside({key: refusal.message}, run, now=now)
         except Exception as fault:
             logger.exception("a subscription could not be renewed")
-            _put_aside(key, _("An unexpected fault (%(fault)s).") % {"fault": type(fault).__name__})
+            _put_aside({key: _("An unexpected fault (%(fault)s).") % {"fault": type(fault).__name__}}, run, now=now)
     return len(keys)
 
 
-def _due(seller: Seller, day: date) -> QuerySet[Subscription]:
-    """What is to be renewed, the longest due first, each locked; not what is on staff's list already."""
+def due(seller: Seller, day: date) -> QuerySet[Subscription]:
+    """What is to be renewed on `day`; not what is on staff's list already."""
     rows = Subscription.objects.filter(
         customer__seller=seller,
         state=Subscription.State.ACTIVE,
@@ -193,26 +198,27 @@ def _due(seller: Seller, day: date) -> QuerySet[Subscription]:
         pause_asked_at=None,
     ).exclude(resumes_on__gt=day)
     agreed = SubscriptionPeriod.objects.filter(subscription=OuterRef("pk"), start__gte=OuterRef("period_end"))
-    rows = rows.filter(~Exists(agreed))
-    locked = rows.select_for_update(of=("self",), skip_locked=connection.features.has_select_for_update_skip_locked)
+    return rows.filter(~Exists(agreed))
+
+
+def _locked(seller: Seller, day: date) -> QuerySet[Subscription]:
+    """The same, the longest due first, each locked; what another worker has locked is not among them."""
+    skips = connection.features.has_select_for_update_skip_locked
+    locked = due(seller, day).select_for_update(of=("self",), skip_locked=skips)
     return locked.select_related("customer__seller", "database").order_by("period_end", "id")
 
 
-def _renew(rows: Sequence[Subscription], seller: Seller, *, now: datetime) -> int:
+def _renew(rows: Sequence[Subscription], seller: Seller, run: RenewalRun | None, *, now: datetime) -> int:
     """Renew locked subscriptions, in a handful of statements however many there are."""
-    found = list(_read(rows, seller))
+    if not rows:
+        return 0
+    found, problems = read_due(rows, seller)
     periods = [SubscriptionPeriod(subscription=one.subscription, start=one.start, end=one.end) for one in found]
     SubscriptionPeriod.objects.bulk_create(periods)
-    for one in found:
-        one.subscription.period_start, one.subscription.period_end, one.subscription.resumes_on = (
-            one.start,
-            one.end,
-            None,
-        )
-    Subscription.objects.bulk_update([one.subscription for one in found], ["period_start", "period_end", "resumes_on"])
+    _go_on(found)
     _write_anew([(one.items, one.lines) for one in found])
     papers = [
-        _paper(one, period, seller, now) for one, period in zip(found, periods, strict=True) if one.priced.total_minor
+        paper(one, period, seller, now) for one, period in zip(found, periods, strict=True) if one.priced.total_minor
     ]
     issued = issue_papers(papers, by=None, now=now) if papers else []
     numbers = {invoice.period_id: invoice.number for invoice in issued}
@@ -223,11 +229,46 @@ def _renew(rows: Sequence[Subscription], seller: Seller, *, now: datetime) -> in
         )
         for one, period in zip(found, periods, strict=True)
     )  # fmt: skip
+    _mark(problems)
+    if run is not None:
+        run.count(outcome_of(found, problems), now=now)
     return len(rows)
 
 
-def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
-    """Each with its next period and price; what has none is put aside. Two queries."""
+def _go_on(found: Sequence[Due]) -> None:
+    """Write the period of each: one statement for all that go on to the same day, which nearly all do."""
+    ends: dict[tuple[date, date], list[Subscription]] = defaultdict(list)
+    for one in found:
+        row = one.subscription
+        row.period_start, row.period_end, row.resumes_on = one.start, one.end, None
+        ends[one.start, one.end].append(row)
+    if len(ends) > FEW:
+        Subscription.objects.bulk_update(
+            [one.subscription for one in found], ["period_start", "period_end", "resumes_on"]
+        )
+        return
+    for (start, end), together in ends.items():
+        rows = Subscription.objects.filter(pk__in=[one.pk for one in together])
+        rows.update(period_start=start, period_end=end, resumes_on=None)
+
+
+def outcome_of(found: Sequence[Due], problems: Mapping[int, str]) -> Outcome:
+    """A batch in figures; what costs nothing is renewed without an invoice."""
+    amounts: dict[str, int] = defaultdict(int)
+    for one in found:
+        if one.priced.total_minor:
+            amounts[one.priced.currency] += one.priced.total_minor
+    return Outcome(
+        looked_at=len(found) + len(problems),
+        renewed=len(found),
+        invoiced=sum(bool(one.priced.total_minor) for one in found),
+        amounts=dict(amounts),
+        problems=dict(problems),
+    )
+
+
+def read_due(rows: Sequence[Subscription], seller: Seller) -> tuple[list[Due], dict[int, str]]:
+    """Each with its next period and price, and what stands in the way of the others. Few queries; writes nothing."""
     keys = [row.pk for row in rows]
     items: dict[int, list[SubscriptionItem]] = defaultdict(list)
     held_by_any = SubscriptionItem.objects.filter(subscription__in=keys).select_related("product", "list_price")
@@ -239,6 +280,8 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
     )
     first = SubscriptionPeriod.objects.filter(subscription__in=keys).order_by().values_list("subscription")
     anchors = dict(first.annotate(first=Min("start")))
+    found: list[Due] = []
+    problems: dict[int, str] = {}
     for row in rows:
         row.customer.seller = seller
         start = row.next_start
@@ -256,12 +299,13 @@ def _read(rows: Sequence[Subscription], seller: Seller) -> Iterator[Due]:
         elif priced is None and not problem:
             problem = gettext_noop("The customer's VAT number is not checked, so the VAT cannot be told.")
         if problem or priced is None:
-            _put_aside(row.pk, problem)
+            problems[row.pk] = problem[:300]
             continue
         end = next_period_end(
             row.anchored_on or row.trial_ends_on or anchors.get(row.pk, start), start, row.term_months
         )
-        yield Due(row, start, end, held, lines, priced)
+        found.append(Due(row, start, end, held, lines, priced))
+    return found, problems
 
 
 # The items as they go on -----------------------------------------------------------------------------------------------
@@ -317,12 +361,24 @@ def _write_anew(renewed: Iterable[tuple[Sequence[SubscriptionItem], Sequence[Ren
         SubscriptionItem.objects.filter(pk__in=gone).delete()
 
 
-def _put_aside(key: int, problem: str) -> None:
-    """On staff's list, with the reason; tried again when somebody says so (`try_again`)."""
-    Subscription.objects.filter(pk=key).update(renewal_problem=problem[:300])
+def _put_aside(problems: Mapping[int, str], run: RenewalRun | None, *, now: datetime) -> None:
+    """On staff's list, each with its reason; tried again when somebody says so (`try_again`)."""
+    with transaction.atomic():
+        _mark(problems)
+        if run is not None:
+            run.count(Outcome(looked_at=len(problems), problems=dict(problems)), now=now)
 
 
-def _paper(one: Due, period: SubscriptionPeriod, seller: Seller, now: datetime) -> Paper:
+def _mark(problems: Mapping[int, str]) -> None:
+    """Write the reasons: one statement for all that have the same."""
+    same: dict[str, list[int]] = defaultdict(list)
+    for key, said in problems.items():
+        same[said[:300]].append(key)
+    for said, keys in same.items():
+        Subscription.objects.filter(pk__in=keys).update(renewal_problem=said)
+
+
+def paper(one: Due, period: SubscriptionPeriod, seller: Seller, now: datetime) -> Paper:
     """The invoice of the period."""
     subscription, customer = one.subscription, one.subscription.customer
     language = customer.language

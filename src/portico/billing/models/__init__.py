@@ -27,6 +27,7 @@ from portico.billing.models.quotation import Quotation, QuotationLine, Quotation
 from portico.billing.models.refund import Refund, RefundRules
 from portico.billing.models.renewal_rules import RenewalRules
 from portico.billing.models.report import Report
+from portico.billing.models.run import RenewalFailure, RenewalRun
 from portico.billing.models.subscription import (
     Database,
     DatabaseAccess,
@@ -82,7 +83,9 @@ __all__ = [
     "Refund",
     "RefundRules",
     "Reminder",
+    "RenewalFailure",
     "RenewalRules",
+    "RenewalRun",
     "Report",
     "Reversal",
     "SavedMethod",

@@ -1,0 +1,43 @@
+"""Recurring revenue through its page and its file."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from portico.billing.recurring import recurring
+from portico.billing.tests.my.pages import queries_of, sums_of, text_of
+from portico.cast import World
+from portico.kit.periods import today
+
+Browser = Callable[..., Client]
+PAGE = "/staff/reports/recurring/"
+
+
+def test_the_page_shows_each_currency_with_picture_and_table(world: World, client_for: Browser) -> None:
+    answer = client_for(world.omar).get(PAGE)
+    found = recurring(world.seller, today(world.now, world.seller.zone))
+    assert sums_of(answer, "mrr") == {(one.mrr_minor, one.currency) for one in found}
+    assert sums_of(answer, "arr") == {(one.arr_minor, one.currency) for one in found}
+    told = text_of(answer)
+    for words in ("Recurring revenue", "Renewals due by month in EUR", "Movements in EUR", "Show as a table", "Churn"):
+        assert words in told
+    assert answer.content.decode().count('<svg class="wide-only"') == len(found)
+
+
+def test_the_file_has_the_same_figures(world: World, client_for: Browser) -> None:
+    sheet = client_for(world.hanna).get(PAGE, {"format": "csv"}).content.decode()
+    own = recurring(world.seller, today(world.now, world.seller.zone))[0]
+    assert f"{own.mrr_minor / 100:.2f},{own.arr_minor / 100:.2f}" in sheet
+    assert len([line for line in sheet.splitlines() if line.startswith("EUR")]) == 23, (
+        "twelve behind, eleven more ahead"
+    )
+
+
+def test_nothing_yet(people: World, client_for: Browser) -> None:
+    assert "No subscription runs yet" in text_of(client_for(people.omar).get(PAGE))
+
+
+@pytest.mark.django_db
+def test_statements(world: World, client_for: Browser) -> None:
+    assert queries_of(client_for(world.omar), PAGE) <= 8
