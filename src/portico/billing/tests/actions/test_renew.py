@@ -132,14 +132,14 @@ def test_poisoned_ones_land_on_the_list_with_their_reason_and_the_rest_goes_on(
         seller=world.seller, legal_name="Unchecked BV", country="NL", vat_id="NL123456789B01", created_at=world.now
     )
     Subscription.objects.filter(pk=many[3].pk).update(customer=unchecked)
-    paper = renew._paper
+    paper = renew.paper
 
     def poisoned(one: renew.Due, *rest: Any) -> Any:
         if one.subscription.pk == many[4].pk:  # a fault that nobody foresaw: it fails for the whole batch
             raise ArithmeticError
         return paper(one, *rest)
 
-    monkeypatch.setattr(renew, "_paper", poisoned)
+    monkeypatch.setattr(renew, "paper", poisoned)
     run(world)
     problems = {place: Subscription.objects.get(pk=one.pk).renewal_problem for place, one in enumerate(many)}
     assert {place for place, said in problems.items() if said} == {1, 3, 4}
