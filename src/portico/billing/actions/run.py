@@ -30,7 +30,8 @@ def go_on(seller: Seller, *, now: datetime) -> int:
         run = _begun(seller, REAL, count, now=now, by=None)
     done = renew.renew_due(seller, now=now, run=run)
     if not done and not renew.due(seller, today(now, seller.zone)).exists():
-        run.finish(now=now)  # what another worker still holds is due until it is done
+        if not run.dismiss():  # what another worker still holds is due until it is done
+            run.finish(now=now)
     return done
 
 

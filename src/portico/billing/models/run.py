@@ -110,6 +110,11 @@ class RenewalRun(models.Model):
         )
         return True
 
+    def dismiss(self) -> bool:
+        """Take back what the clock began and found done already: another worker had ended the run in that moment."""
+        idle = RenewalRun.objects.filter(pk=self.pk, finished_at=None, started_by=None, looked_at=0)
+        return bool(idle.delete()[0])
+
     def finish(self, *, now: datetime) -> bool:
         """open → finished; True for the one who did it."""
         return claim(RenewalRun.objects.filter(pk=self.pk, finished_at=None), finished_at=now)
