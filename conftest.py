@@ -143,7 +143,7 @@ def rows_of_all_tables() -> Rows:
     found: Rows = {}
     with connection.cursor() as cursor:
         for model in apps.get_models(include_auto_created=True):
-            if model._meta.app_label not in {"contenttypes", "auth"} and not model._meta.proxy:
+            if model._meta.app_label not in {"contenttypes", "auth", "procrastinate"} and not model._meta.proxy:
                 cursor.execute(f"SELECT * FROM {connection.ops.quote_name(model._meta.db_table)}")  # noqa: S608  # our names
                 columns = [column[0] for column in cursor.description]
                 found[model._meta.db_table] = columns, cursor.fetchall()

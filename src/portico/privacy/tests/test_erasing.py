@@ -60,7 +60,7 @@ def rows_of(model: type[models.Model], classes: dict[str, Privacy], user: User) 
 def found() -> set[str]:
     """Where the marker is, in every field of every table."""
     places = set()
-    for model in apps.get_models():
+    for model in [model for model in apps.get_models() if model._meta.managed]:
         for field in model._meta.concrete_fields:
             if isinstance(field, models.FileField | models.BinaryField):
                 continue
