@@ -29,9 +29,9 @@ def go_on(seller: Seller, *, now: datetime) -> int:
             return 0
         run = _begun(seller, REAL, count, now=now, by=None)
     done = renew.renew_due(seller, now=now, run=run)
-    if not done and not renew.due(seller, today(now, seller.zone)).exists():
-        if not run.dismiss():  # what another worker still holds is due until it is done
-            run.finish(now=now)
+    over = not done and not renew.due(seller, today(now, seller.zone)).exists()  # what another worker holds is still due
+    if over and not run.dismiss():
+        run.finish(now=now)
     return done
 
 
