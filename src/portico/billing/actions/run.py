@@ -29,7 +29,9 @@ def go_on(seller: Seller, *, now: datetime) -> int:
             return 0
         run = _begun(seller, REAL, count, now=now, by=None)
     done = renew.renew_due(seller, now=now, run=run)
-    over = not done and not renew.due(seller, today(now, seller.zone)).exists()  # what another worker holds is still due
+    over = (
+        not done and not renew.due(seller, today(now, seller.zone)).exists()
+    )  # what another worker holds is still due
     if over and not run.dismiss():
         run.finish(now=now)
     return done
