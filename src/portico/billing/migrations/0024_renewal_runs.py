@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_einvoices'),
-        ('billing', '0020_standing'),
+        ('billing', '0023_refunds'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
