@@ -178,7 +178,10 @@ def crew(size: int, *, guarded: bool) -> None:
 def unlocked(cls: Any, seller: Any, series: str, today: Any) -> Any:
     """The counter as everybody reads it at once: the guard of the numbers taken off."""
     rows = cls.objects.filter(seller=seller, series=series)
-    return rows.order_by("-year").first() or cls.objects.create(seller=seller, series=series, year=today.year)
+    time.sleep(0.1)  # so that no machine is too quick to show it
+    found = rows.order_by("-year").first()
+    time.sleep(0.1)
+    return found or cls.objects.create(seller=seller, series=series, year=today.year)
 
 
 def verify(count: int) -> dict[str, Any]:
