@@ -7,8 +7,10 @@ without the old one.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from django.db import OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -18,7 +20,8 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, Seller, User
 from portico.billing import letters
 from portico.billing.actions.arrears import late_papers, papers_of, reactivate, told
-from portico.billing.actions.renew import reprice
+from portico.billing.actions.issue import issue_papers
+from portico.billing.actions.renew import Due, Renewing, paper, price_lines, reprice
 from portico.billing.actions.send import withdraw_version
 from portico.billing.models import (
     Change,
@@ -32,6 +35,7 @@ from portico.billing.models import (
     SubscriptionItem,
     SubscriptionPeriod,
 )
+from portico.billing.renewal_prices import Renews
 from portico.kit.errors import Conflict
 from portico.kit.periods import today
 
@@ -94,12 +98,60 @@ def begin_agreed(row: Subscription, day: date, now: datetime) -> bool:
     if period is None:
         return False
     reprice(row, on=period.start)
+    _invoice_added(row, period, now)
     told("subscription.period_began", row, now, until=period.end.isoformat())
     if row.move(State.ACTIVE, from_=[State.PAUSED]):
         told("subscription.resumed", row, now)
         letters.subscription_state(row, "resumed", now=now)
     reactivate(row, day=day, now=now)
     return True
+
+
+def _invoice_added(row: Subscription, period: SubscriptionPeriod, now: datetime) -> None:
+    """Invoice for the period that begins what was added since it was agreed: its order did not hold it, so nobody has paid it.
+
+    Where something else was replaced or removed since, or it cannot be priced, it goes on staff's list with the reason: to
+    invoice or to credit the difference is for a person to decide.
+    """
+    orders = Order.objects.filter(
+        subscription=row, version__quotation__kind=Quotation.Kind.RENEWAL, version__quotation__renews_from=period.start
+    ).exclude(state=Order.State.CANCELLED)
+    order = orders.order_by("-id").first()
+    if order is None:
+        return
+    paid: dict[int, Decimal] = defaultdict(Decimal)
+    for product, quantity in order.lines.filter(kind="line", product__isnull=False).values_list("product", "quantity"):
+        paid[product or 0] += quantity
+    items = [
+        item
+        for item in row.items.select_related("product", "list_price").order_by("id")
+        if item.ended_on is None or item.ended_on > period.start
+    ]
+    held: dict[int, Decimal] = defaultdict(Decimal)
+    for item in items:
+        held[item.product_id] += item.quantity
+    problem = ""
+    if any(held[product] < quantity for product, quantity in paid.items()):
+        problem = _("It was changed after its next period was agreed. Compare the order with what runs.")
+    added: list[SubscriptionItem] = []
+    for item in reversed(items):  # the latest first: those are not in the order
+        more = min(item.quantity, held[item.product_id] - paid[item.product_id])
+        if more > 0:
+            held[item.product_id] -= more
+            item.quantity = more
+            added.append(item)
+    lines = [
+        Renews((one,), one.quantity, one.unit_price, one.discount_percent, one.discount_until, one.listed, ())
+        for one in (Renewing.of_item(place, item) for place, item in enumerate(added))
+    ]
+    priced = price_lines(lines, customer=row.customer, currency=row.currency)
+    if priced is None:
+        problem = problem or _("The customer's VAT number is not checked, so the VAT cannot be told.")
+    if problem:
+        Subscription.objects.filter(pk=row.pk).update(renewal_problem=problem)
+    elif added and priced is not None and priced.total_minor > 0:
+        due = Due(row, period.start, period.end, added, lines, priced)
+        issue_papers([paper(due, period, row.customer.seller, now)], by=None, now=now)
 
 
 def _leave(row: Subscription, day: date, now: datetime) -> bool:

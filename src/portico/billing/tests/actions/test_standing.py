@@ -189,6 +189,32 @@ def test_accepted_early_the_next_period_begins_when_this_one_ends(world: World) 
     assert books.verify() == []
 
 
+def test_what_is_added_after_the_next_period_was_agreed_is_invoiced_for_it_when_it_begins(world: World) -> None:
+    one = yearly(world)
+    end, now = end_of(one), on(world, end_of(one) - timedelta(days=30))
+    ahead.quote_ahead(world.seller, now=now)
+    accepted(world, one.quotations.get(), now)
+    users = one.items.get(product__code="users")
+    one.add(users.product, Decimal(2), users.unit_price, Decimal(0), now.date(), list_price=users.list_price_id)
+    assert step(world, one, on(world, end)) == State.ACTIVE
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert (invoice.period and invoice.period.start, invoice.net_minor) == (end, int(2 * users.unit_price * 100))
+    one.refresh_from_db()
+    assert one.renewal_problem == ""
+    assert books.verify() == []
+
+
+def test_what_was_removed_after_the_next_period_was_agreed_waits_for_a_person(world: World) -> None:
+    one = yearly(world)
+    end, now = end_of(one), on(world, end_of(one) - timedelta(days=30))
+    ahead.quote_ahead(world.seller, now=now)
+    accepted(world, one.quotations.get(), now)
+    one.end_at_renewal(one.items.get(product__code="users").product, Decimal(1))
+    assert step(world, one, on(world, end)) == State.ACTIVE
+    assert "Compare the order" in one.renewal_problem
+    assert not Invoice.objects.filter(period__subscription=one).exists()
+
+
 def test_accepted_late_it_goes_on_from_the_old_end_and_is_active_at_once(world: World) -> None:
     one = yearly(world)
     end = end_of(one)
