@@ -3,7 +3,7 @@
 What a template calls most (words, addresses, icons, amounts, dates, statuses) are plain functions of their arguments and the
 language. Calls of them are compiled as filters, which Jinja2 calls without its detour for macros; where all arguments are
 written in the template, the result itself is compiled in. A page then costs what differs from reader to reader.
-See docs/decisions/0015-pages-at-speed.md.
+See docs/decisions/0016-pages-at-speed.md.
 """
 
 from collections.abc import Callable

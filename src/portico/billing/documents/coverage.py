@@ -44,7 +44,7 @@ def _ranges(font: bytes) -> Iterator[range]:
 
 
 def east_asian_font() -> Path:
-    """Chinese, Japanese and Korean in one file of 16 MB, which a package carries (docs/decisions/0022)."""
+    """Chinese, Japanese and Korean in one file of 16 MB, which a package carries (docs/decisions/0023)."""
     spec = find_spec("noto_cjk_sans_jp_regular")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package noto-cjk-sans-jp-regular is not installed")
