@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Event, Seller, User
@@ -282,7 +282,7 @@ def paused(day: date) -> tuple[Exists, Exists]:
     )
 
 
-def is_paused(invoice: Invoice, day: date) -> bool:
-    """Whether nobody is reminded of this invoice on `day`; one statement."""
+def pauses_of(invoice: Invoice, day: date) -> QuerySet[DunningPause]:
+    """The pauses that hold for this invoice on `day`, its own or its customer's."""
     pauses = DunningPause.objects.filter(DunningPause.holding(day), customer=invoice.customer_id)
-    return pauses.filter(Q(invoice=invoice) | Q(invoice=None)).exists()
+    return pauses.filter(Q(invoice=invoice) | Q(invoice=None))

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
@@ -21,7 +21,7 @@ from portico.billing.actions.receive import FINANCE, confirm_when_paid, lock_inv
 from portico.billing.models import Invoice, Order, Payment
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 
-__all__ = ["FINANCE", "Credit", "credits_of", "has_credit", "own_credits", "use_credit", "use_own_credit"]
+__all__ = ["FINANCE", "Credit", "credits_of", "own_credits", "use_credit", "use_own_credit"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,6 @@ def unused(customer: Customer, currency: str) -> tuple[QuerySet[Any], QuerySet[A
     issued: QuerySet[Any] = Invoice.objects.giving().filter(customer=customer, currency=currency)
     notes = issued.annotate(used=Coalesce(Sum("spent_on__amount_minor"), 0))
     return payments.filter(received_minor__gt=F("used")), notes.filter(gives__gt=F("used"))
-
-
-def has_credit(customer: Customer, currency: str) -> bool:
-    """Whether there is anything to use; one statement."""
-    payments, notes = unused(customer, currency)
-    return Customer.objects.filter(Exists(payments) | Exists(notes), pk=customer.pk).exists()
 
 
 def credits_of(customer: Customer, currency: str) -> list[Credit]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import BooleanField, Case, Exists, Q, Sum, When
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -20,9 +20,9 @@ from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
-from portico.billing.actions.dunning import is_paused
+from portico.billing.actions.dunning import pauses_of
 from portico.billing.actions.settle import credit_note_left_minor
-from portico.billing.actions.spend import FINANCE, credits_of, has_credit
+from portico.billing.actions.spend import FINANCE, credits_of, unused
 from portico.billing.actions.spend import use_credit as settle_with
 from portico.billing.actions.verify import verify_again
 from portico.billing.documents import build
@@ -139,6 +139,15 @@ def find(request: StaffRequest, number: str) -> Invoice:
     return found
 
 
+def credit_and_pause(invoice: Invoice, day: date) -> tuple[bool, bool]:
+    """Whether its customer has credit in its currency, and whether reminders of it pause; one statement for both."""
+    payments, notes = unused(invoice.customer, invoice.currency)
+    has_credit = Case(When(Exists(payments) | Exists(notes), then=True), default=False, output_field=BooleanField())
+    rows = Customer.objects.filter(pk=invoice.customer_id)
+    found: tuple[bool, bool] = rows.values_list(has_credit, Exists(pauses_of(invoice, day))).get()
+    return found
+
+
 @staff()
 @require_safe
 def detail(request: StaffRequest, number: str) -> HttpResponse:
@@ -151,6 +160,7 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         if credit
         else Allocation.objects.filter(invoice=invoice).select_related("payment", "credit_note")
     )
+    has_credit, is_paused = credit_and_pause(invoice, day) if invoice.amount_due_minor else (False, False)
     notes = [] if credit else list(invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id"))
     context = {
         "invoice": invoice,
@@ -169,10 +179,10 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         "may_use_credit": bool(invoice.amount_due_minor)
         and invoice.disputed_at is None
         and request.user.staff_role in FINANCE
-        and has_credit(invoice.customer, invoice.currency),
+        and has_credit,
         "may_credit": not credit and sum(note.total_minor for note in notes) < invoice.total_minor,
         "reminders": [] if credit else list(invoice.reminders.all()),
-        "is_paused": bool(invoice.amount_due_minor) and is_paused(invoice, day),
+        "is_paused": is_paused,
         "zone": request.seller.zone,
     }
     return render(request, "billing/staff/invoices/detail.html", context)

@@ -21,7 +21,6 @@ from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
 from portico.billing.actions import pay
 from portico.billing.actions.receive import FINANCE
-from portico.billing.actions.refund import refundable_minor
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import Invoice, Order, Payment, PaymentRequest
 from portico.billing.staff.desk import by_id, customers_offered
@@ -135,18 +134,24 @@ def find(request: StaffRequest, number: UUID) -> Payment:
 def detail(request: StaffRequest, number: UUID) -> HttpResponse:
     """One payment: what it was for, what arrived, what it settled."""
     payment = find(request, number)
+    allocations = list(payment.allocations.select_related("invoice", "request__order").order_by("id"))
+    left = payment.received_minor - payment.returned_minor - sum(one.amount_minor for one in allocations)
+    paid = {one.invoice_id for one in allocations if one.invoice_id}
+    freed = Invoice.objects.filter(refers_to__in=paid, kind=Invoice.Kind.CREDIT_NOTE, state=Invoice.State.ISSUED)
     context = {
         "payment": payment,
         "targets": payment.targets.select_related("invoice", "request__order").order_by("id"),
-        "allocations": payment.allocations.select_related("invoice", "request__order").order_by("id"),
-        "left_minor": payment.unallocated_minor,
+        "allocations": allocations,
+        "left_minor": left,
         "why": _(payment.review) if payment.review and payment.reviewed_at is None else "",
         "zone": request.seller.zone,
         "may_look_up": pay.can_be_asked(payment),
         "lookups": payment.asked.select_related("by").order_by("-id")[:LATEST],
         "said": SAID,
         "refunds": payment.refunds.select_related("asked_by").order_by("-asked_at"),
-        "may_refund": request.user.staff_role in FINANCE and refundable_minor(payment) > 0,
+        "may_refund": request.user.staff_role in FINANCE
+        and payment.state == Payment.State.SUCCEEDED
+        and (left > 0 or (bool(paid) and freed.exists())),
     }
     return render(request, "billing/staff/payments/detail.html", context)
 

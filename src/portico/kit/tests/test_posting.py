@@ -300,7 +300,12 @@ def secure(authority: Path, here: None) -> Any:
             try:
                 connection, _where = listening.accept()
                 with connection:
-                    connection.recv(65_536)
+                    read = b""
+                    while not read.endswith(b"{}"):  # closed with something unread, it would reset what it answered
+                        part = connection.recv(65_536)
+                        if not part:
+                            break
+                        read += part
                     connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
             except ssl.SSLError:
                 continue

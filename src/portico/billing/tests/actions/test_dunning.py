@@ -100,7 +100,7 @@ def test_a_pause_holds_until_its_day_or_until_it_is_lifted(world: World, whole_c
         dunning.pause_dunning(**about, reason="Again.", until=None, now=at(world, 6))  # type: ignore[arg-type]
     day_by_day(world, 6, 9)
     assert stages(world) == []
-    assert dunning.is_paused(world.invoice(LATE), at(world, 8).date())
+    assert dunning.pauses_of(world.invoice(LATE), at(world, 8).date()).exists()
     dunning.resume_dunning(pause=pause, by=world.omar, now=at(world, 9))
     with pytest.raises(Conflict):
         dunning.resume_dunning(pause=pause, by=world.omar, now=at(world, 9))

@@ -12,7 +12,7 @@ from portico.billing import books
 from portico.billing.actions import pay
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import dispute_invoice
-from portico.billing.actions.spend import credits_of, has_credit, use_credit
+from portico.billing.actions.spend import credits_of, use_credit
 from portico.billing.models import Invoice, Payment
 from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.attempts import OPEN, begin, checkout_of
@@ -64,14 +64,14 @@ def test_what_is_left_of_a_credit_note_settles_an_invoice(world: World) -> None:
 
 def test_several_are_used_in_order_and_no_more_than_is_due(world: World) -> None:
     note, money = note_of(world), money_of(world, 90_000)
-    assert has_credit(world.fontaine, "EUR")
+    assert credits_of(world.fontaine, "EUR")
     assert used(world, note, money) == 106_800
     invoice = world.invoice(OPEN)
     assert (invoice.payment_state, invoice.amount_due_minor) == ("paid", 0)
     (left,) = credits_of(world.fontaine, "EUR")
     assert (left.source, left.left_minor) == (money, 90_000 + 42_396 - 106_800)
-    assert not has_credit(world.fontaine, "NOK")
-    assert not has_credit(world.lindner, "EUR")
+    assert not credits_of(world.fontaine, "NOK")
+    assert not credits_of(world.lindner, "EUR")
     assert books.verify() == []
 
 
