@@ -55,6 +55,18 @@ class Recurring:
             for month, found in self.moved.items()
         ]  # fmt: skip
 
+    def month_ends(self) -> dict[date, int]:
+        """A month's revenue as it was at the end of each month, the running one as it stands: told backwards by what moved."""
+        found, revenue = {}, self.month
+        for month, moved in sorted(self.moved.items(), reverse=True):
+            found[month] = max(round_half_away(revenue), 0)
+            revenue -= sum(moved.values(), Fraction(0))
+        return dict(reversed(found.items()))
+
+    def churned(self) -> dict[date, int]:
+        """What went with subscriptions that ended, by month, as positive amounts."""
+        return {month: -round_half_away(moved["churn"]) for month, moved in sorted(self.moved.items())}
+
 
 def recurring(seller: Seller, day: date) -> list[Recurring]:
     """The figures of each currency, the seller's own first. Five statements however many subscriptions there are."""

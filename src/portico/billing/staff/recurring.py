@@ -1,6 +1,8 @@
 """Recurring revenue on the desk: what runs, what will be renewed by month, what came and went; picture, table, file."""
 
 import csv
+from collections.abc import Mapping
+from datetime import date
 from io import StringIO
 
 from django.http import HttpResponse, HttpResponseBase
@@ -25,13 +27,25 @@ def index(request: StaffRequest) -> HttpResponseBase:
     found = recurring(request.seller, today(timezone.now(), request.seller.zone))
     if is_asked(request.GET):
         return as_file(found)
-    parts = [(one, drawn(one, request.user.language), one.movements()) for one in found]
+    language = request.user.language
+    parts = [
+        (
+            one,
+            {
+                "due": drawn(one.due, one.currency, language),
+                "revenue": drawn(one.month_ends(), one.currency, language),
+                "churn": drawn(one.churned(), one.currency, language),
+            },
+            one.movements(),
+        )
+        for one in found
+    ]
     return render(request, "billing/staff/recurring/index.html", {"parts": parts})
 
 
-def drawn(one: Recurring, language: str) -> Bars:
-    """The renewals due, by month."""
-    months = list(one.due.items())
+def drawn(figures: Mapping[date, int], currency: str, language: str) -> Bars:
+    """Amounts by month as bars."""
+    months = list(figures.items())
     rows = [
         (
             formats.month(month, language, year=month == months[0][0] or month.month == 1),
@@ -40,7 +54,7 @@ def drawn(one: Recurring, language: str) -> Bars:
         )
         for month, minor in months
     ]
-    return bars(rows, one.currency, language)
+    return bars(rows, currency, language)
 
 
 def as_file(found: list[Recurring]) -> HttpResponse:

@@ -22,7 +22,13 @@ def test_the_page_shows_each_currency_with_picture_and_table(world: World, clien
     told = text_of(answer)
     for words in ("Recurring revenue", "Renewals due by month in EUR", "Movements in EUR", "Show as a table", "Churn"):
         assert words in told
-    assert answer.content.decode().count('<svg class="wide-only"') == len(found)
+    assert answer.content.decode().count('<svg class="wide-only"') == 3 * len(found)
+    for one in found:
+        ends = list(one.month_ends().values())
+        assert ends[-1] == one.mrr_minor
+        nets = [row["net"] for row in one.movements()]
+        assert all(abs(after - before - net) <= 1 for before, after, net in zip(ends, ends[1:], nets[1:], strict=False))
+        assert [-row["churn"] for row in one.movements()] == list(one.churned().values())
 
 
 def test_the_file_has_the_same_figures(world: World, client_for: Browser) -> None:
