@@ -399,6 +399,8 @@ PORTICO_STRIPE_ADDRESS = text("PORTICO_STRIPE_ADDRESS").rstrip("/")
 
 # Work ----------------------------------------------------------------------------------------------------------------
 
+# Fault tests alone: a directory of orders to die at a named moment (portico.kit.crash).
+PORTICO_CRASH_POINTS = text("PORTICO_CRASH_POINTS")
 PORTICO_PROCESSES = number("PORTICO_PROCESSES", os.cpu_count() or 1)
 PORTICO_HEARTBEAT_SECONDS = 30
 _queues = DATABASES["default"]["ENGINE"] == "portico.kit.postgresql"
@@ -455,6 +457,11 @@ def refuse_unsafe() -> None:
     if "sandbox" in PORTICO_PROVIDERS and not flag("PORTICO_ALLOW_SANDBOX"):
         faults.append(
             "PORTICO_PROVIDERS names sandbox, which takes no real money. Remove it (or set PORTICO_ALLOW_SANDBOX=1)."
+        )
+    if PORTICO_CRASH_POINTS and not flag("PORTICO_ALLOW_SANDBOX"):
+        faults.append(
+            "PORTICO_CRASH_POINTS lets tests kill this portal. Unset it (or, where no real money flows, set "
+            "PORTICO_ALLOW_SANDBOX=1)."
         )
     if "stripe" in PORTICO_PROVIDERS:
         if not PORTICO_STRIPE_KEY.startswith(("rk_", "sk_")):

@@ -18,6 +18,7 @@ from portico.accounts.access import public
 from portico.billing import providers
 from portico.billing.actions import notices
 from portico.billing.providers.base import Forged, NoSecret
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Missing
 
 LARGEST = 256 * 1024
@@ -48,7 +49,9 @@ def receive(request: HttpRequest, provider: str) -> HttpResponse:
     except NoSecret as fault:
         logger.error("notices for %s cannot be verified: %s", found.name, fault)  # noqa: TRY400  # its place says nothing
         return _answer("not ready", 503)
+    crashpoint("webhook received")
     event = notices.store(found, notice, now=now)
+    crashpoint("event stored")
     if event is not None and AT_WORK.acquire(blocking=False):
         try:
             notices.work_on(event, now=now)

@@ -15,6 +15,7 @@ from django.core.validators import RegexValidator
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from portico.kit.crash import crashpoint
 from portico.kit.privacy import Privacy
 
 
@@ -60,6 +61,7 @@ def store(content: bytes, media_type: str) -> StoredFile:
     """Keep `content`; the same bytes give the same file, whoever stores them and however often."""
     sha256 = hashlib.sha256(content).hexdigest()
     write_once(path_of(sha256), content)
+    crashpoint("file written")
     known = StoredFile.objects.filter(sha256=sha256).first()
     if known is not None:
         return known

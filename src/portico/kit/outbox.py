@@ -40,6 +40,7 @@ from django.utils.module_loading import autodiscover_modules
 from jinja2 import Environment
 
 from portico.kit.addresses import absolute
+from portico.kit.crash import crashpoint
 from portico.kit.jobs import sweep
 from portico.kit.metrics import gauge
 from portico.kit.models import Letter
@@ -413,6 +414,7 @@ def send(letter: Letter, carrier: Carrier, *, now: datetime) -> bool:
         later(letter, fault, now=now)
         carrier.close()
     else:
+        crashpoint("mail sent")
         letter.was_sent(
             subject=rendered.kept(rendered.subject),
             text=rendered.kept(rendered.text),
@@ -420,6 +422,7 @@ def send(letter: Letter, carrier: Carrier, *, now: datetime) -> bool:
             attachments=[file.name for file in rendered.drawn.attachments],
             now=now,
         )
+        crashpoint("marked sent")
     return True
 
 

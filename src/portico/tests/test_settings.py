@@ -49,6 +49,7 @@ def test_what_is_safe_starts(tmp_path: Path) -> None:
         ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
         ({"DATABASE_URL": "mysql://db.example/portico"}, "must begin with postgresql://"),
         ({"PORTICO_PROVIDERS": "sandbox"}, "PORTICO_ALLOW_SANDBOX=1"),
+        ({"PORTICO_CRASH_POINTS": "orders"}, "PORTICO_CRASH_POINTS lets tests kill this portal. Unset it"),
         ({"PORTICO_PROVIDERS": "sandbox", "PORTICO_ALLOW_SANDBOX": "1"}, "PORTICO_WEBHOOK_SECRET_SANDBOX is missing"),
         ({"PORTICO_PROVIDERS": "stripe"}, "PORTICO_WEBHOOK_SECRET_STRIPE is missing"),
         ({"PORTICO_PROVIDERS": "stripe", "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec"}, "at least 16 characters"),

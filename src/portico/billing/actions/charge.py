@@ -17,6 +17,7 @@ from portico.billing import providers
 from portico.billing.actions import pay, receive
 from portico.billing.models import Collection, Invoice, Order, Payment, SavedMethod
 from portico.billing.providers.base import Charge, Declined, Provider, Unanswered
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
 
 logger = logging.getLogger("portico.payments")
@@ -119,7 +120,10 @@ def _charge(charging: Charging, *, now: datetime) -> Payment:
     except Exception:
         logger.exception("a provider failed at a charge: its outcome is unknown")
     else:
-        return pay.apply_to(payment, report, now=now)
+        crashpoint("answer received")
+        payment = pay.apply_to(payment, report, now=now)
+        crashpoint("answer stored")
+        return payment
     pay.not_known(payment, now=now)
     raise Unavailable(
         _(

@@ -34,6 +34,7 @@ from portico.billing.models import (
 from portico.billing.models.invoice import canonical
 from portico.billing.models.line import Line
 from portico.kit import files
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid
 
 CONSENT = "I accept this quotation for {company} as shown, and I may decide for it."
@@ -88,6 +89,7 @@ def accept_quotation(
     Forbidden without the role; Invalid without consent or a required signature. The PDF as accepted is stored first;
     what the transaction then writes is all or nothing.
     """
+    crashpoint("request parsed")
     if not by.may_decide:
         raise Forbidden(_("Accepting needs the role of an approver. Ask an owner of your company's account."))
     shown = current_of(quotation)
@@ -106,6 +108,7 @@ def accept_quotation(
     )
     with transaction.atomic():
         quotation = locked(quotation.pk)
+        crashpoint("quote locked")
         current = current_version(quotation)
         _refuse_changed(current, version)
         current.refuse_closed(now)
@@ -143,6 +146,7 @@ def accept_quotation(
             view_history=[[view.at.isoformat(), view.pk] for view in current.views.all()],
         )
         record("quotation.accepted", current, by=by.user, now=now, total_minor=priced.total_minor)
+        crashpoint("accepted written")
         quantities = {line.key: line.quantity for line in pricing.choose(offered(list(current.lines.all())), choices)}
         order = place_order(
             version=current,
@@ -157,6 +161,7 @@ def accept_quotation(
             now=now,
         )
         letters.quotation_accepted(current, now=now)
+    crashpoint("committed with outbox")
     return Accepted(order=order)
 
 

@@ -19,6 +19,7 @@ from portico.billing.models import ExchangeRate, Invoice, InvoiceLine, InvoiceVa
 from portico.billing.models.invoice import in_order
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.vat import exemption_code, statutory_note
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict
 from portico.kit.periods import today
 
@@ -136,6 +137,7 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
     InvoiceLine.objects.bulk_create(rows)
     InvoiceVat.objects.bulk_create(groups)
     counter.save(update_fields=["last_number", "last_issued_on", "last_hash"])
+    crashpoint("number taken")
     lock_identities([invoice.customer for invoice in invoices], now=now)
     is_credit = series == NumberSeries.Series.CREDIT_NOTE
     name = "credit_note.issued" if is_credit else "invoice.issued"

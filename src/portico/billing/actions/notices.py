@@ -23,6 +23,7 @@ from portico.billing.providers.base import (
     ReversalReport,
     SavingReport,
 )
+from portico.kit.crash import crashpoint
 from portico.kit.db import claim
 
 WAITS = (5, 15, 60, 300, 1800, 7200, 21600)
@@ -63,6 +64,7 @@ def work_on(event: ProviderEvent, *, now: datetime) -> bool:
             error = _apply(event, now=now)
             if not error:
                 rows.update(state=ProviderEvent.State.DONE, done_at=now, error="")
+        crashpoint("committed")
     except Exception as fault:
         logger.exception("a stored notice could not be worked on")
         error = type(fault).__name__

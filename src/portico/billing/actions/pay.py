@@ -64,6 +64,7 @@ from portico.billing.providers.base import (
     Unanswered,
 )
 from portico.kit import formats
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
 
 __all__ = [
@@ -370,6 +371,7 @@ def write_down(asked: Asked, chosen: Sequence[Due], *, now: datetime) -> Payment
         raise Conflict(
             _("A payment for this was begun at the same moment, perhaps in another tab. Nothing was charged here.")
         ) from None
+    crashpoint("attempt + key persisted")
     return payment
 
 
@@ -415,6 +417,7 @@ def _ask_to_begin(payment: Payment, way: Provider, chosen: Sequence[Due], *, by:
     except Exception:
         logger.exception("a provider failed at a start: its outcome is unknown")
     else:
+        crashpoint("answer received")
         return _keep_answer(payment, way, started, now=now)
     not_known(payment, now=now)
     raise Unavailable(
@@ -433,6 +436,7 @@ def _keep_answer(payment: Payment, way: Provider, started: Started, *, now: date
         reference=started.reference,
         next_lookup_at=None if way.by_transfer else now + FIRST_LOOKUP,
     )
+    crashpoint("answer stored")
     if kept or payment.state == Payment.State.SUCCEEDED:
         return payment
     report = _ask(payment, "expire", reference=started.provider_reference, now=now)

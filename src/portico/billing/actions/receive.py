@@ -19,6 +19,7 @@ from portico.billing.actions.kept import save_kept
 from portico.billing.actions.order import confirm_order
 from portico.billing.models import Allocation, Invoice, Order, Payment, PaymentRequest, PaymentTarget
 from portico.billing.providers.base import Kept, Report, Said
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.money import exponent, within_limits
 from portico.kit.periods import today
@@ -111,6 +112,7 @@ def settle_payment(
         if not payment.end(Payment.State.SUCCEEDED, now=now, **changes):
             return payment
         _record_arrival(payment, by=None, now=now)
+        crashpoint("payment booked")
         if kept is not None and payment.save_consent and not mismatch:
             save_kept(
                 payment.customer, payment.provider, kept,

@@ -16,6 +16,7 @@ from portico.billing.documents.factur_x import attachment, declared
 from portico.billing.documents.render import render_pdf
 from portico.billing.models import Invoice
 from portico.kit import files
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Invalid
 
 CII, UBL = "cii", "ubl"
@@ -43,7 +44,10 @@ def issued_pdf(invoice: Invoice) -> bytes:
     Of two first downloads at the same moment both set it, one is kept, and both hand out that one.
     """
     if invoice.pdf is None:
-        invoice.keep_file("pdf", files.store(draw_pdf(invoice), "application/pdf"))
+        kept = files.store(draw_pdf(invoice), "application/pdf")
+        crashpoint("PDF written")
+        invoice.keep_file("pdf", kept)
+        crashpoint("path saved")
     assert invoice.pdf is not None
     return invoice.pdf.read()
 

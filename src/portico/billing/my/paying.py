@@ -18,6 +18,7 @@ from portico.billing.actions.charge import pay_with_saved, where_to_confirm
 from portico.billing.actions.methods import consent_to_save
 from portico.billing.models import Invoice, Order, Payment, SavedMethod
 from portico.billing.providers.base import Provider
+from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Invalid, Missing, Unavailable
 from portico.kit.money import parse_amount
 from portico.kit.prepared import prepared
@@ -70,7 +71,9 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     chosen = request.POST.get("provider", ways[0].name if request.method != "POST" else "")
     if request.method == "POST":
         try:
-            return HttpResponseRedirect(begun(request, bill, chosen))
+            where = begun(request, bill, chosen)
+            crashpoint("redirect")
+            return HttpResponseRedirect(where)
         except Invalid as refusal:
             error, status = refusal.message, 400
     saved = saved_methods(request, ways)
