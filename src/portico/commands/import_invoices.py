@@ -50,18 +50,19 @@ def take_in(path: Path, seller: object, *, any_seller: bool) -> dict[str, object
     timezone = import_module("django.utils.timezone")
     row: dict[str, object] = {
         "file": str(path), "status": "refused", "number": "", "currency": "", "total_minor": None, "due_minor": None,
-        "reason": "",
+        "reason": "", "code": "",
     }  # fmt: skip
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise errors.Invalid("The file is larger than 20 MB.")
+            reasons = import_module("portico.billing.documents.reading.reasons")
+            raise reasons.Unreadable("too_large", megabytes=MOST_BYTES // 1024 // 1024)
         found = import_module("portico.billing.actions.take_in").import_invoice(
             content=path.read_bytes(), file_name=path.name, seller=seller, now=timezone.now(), any_seller=any_seller
         )
     except OSError as fault:
         return row | {"reason": f"The file cannot be read: {fault.strerror}."}
     except errors.Refusal as refusal:
-        return row | {"reason": refusal.message}
+        return row | {"reason": refusal.message, "code": getattr(refusal, "code", "")}
     invoice = found.invoice
     return row | {
         "status": found.status, "number": invoice.shown_number, "currency": invoice.currency,

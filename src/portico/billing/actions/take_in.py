@@ -21,10 +21,10 @@ from portico.billing.actions.issue import frozen_line, plain
 from portico.billing.documents.reading import Found, read
 from portico.billing.documents.reading.arithmetic import TAXED
 from portico.billing.documents.reading.found import FoundLine, Party
+from portico.billing.documents.reading.reasons import Taken, Unreadable
 from portico.billing.models import ImportedPaper, Invoice, InvoiceLine, InvoiceVat, NumberSeries
 from portico.billing.models.invoice import in_order, salted_hash
 from portico.kit import files
-from portico.kit.errors import Conflict, Invalid
 from portico.kit.money import EXPONENTS, LOCALES
 from portico.kit.text import one_line
 
@@ -35,58 +35,91 @@ FINEST = Decimal("0.0001")
 
 @dataclass(frozen=True)
 class TakenIn:
-    """What became of a file: `imported`, or `known` when it had been taken in before. `due_minor` is as the file states it."""
+    """What became of a file: `imported`, or `known` when it had been taken in before. `due_minor` is as the file states it.
+
+    `customer_made` when its buyer was not among the customers.
+    """
 
     status: str
     invoice: Invoice
     due_minor: int
+    customer_made: bool = False
+
+
+@dataclass(frozen=True)
+class Readied:
+    """A file that was read and may be taken in, before anything is written about it."""
+
+    found: Found
+    content: bytes
+    file_name: str
+    seller: Seller
+    own: bool
+
+    @property
+    def key(self) -> str:
+        """By what its maker is known."""
+        return seller_key(self.found.seller)
+
+    @property
+    def xml_hash(self) -> str:
+        """Of the invoice itself, whatever it came in."""
+        return hashlib.sha256(self.found.xml).hexdigest()
 
 
 def import_invoice(
     *, content: bytes, file_name: str, seller: Seller, now: datetime, by: User | None = None, any_seller: bool = False
 ) -> TakenIn:
-    """Take in one file (UBL, CII, or a PDF with CII inside), in one transaction of its own.
+    """Take in one file (UBL, CII, or a PDF with CII inside), in one transaction of its own; `ready`, then `keep`."""
+    readied = ready(content=content, file_name=file_name, seller=seller, any_seller=any_seller)
+    try:
+        with transaction.atomic():
+            return keep(readied, now=now, by=by)
+    except IntegrityError:  # somebody took in the same number at this moment
+        with transaction.atomic():
+            return keep(readied, now=now, by=by)
 
-    `any_seller` takes also what another company than `seller` made. Raises Invalid for a file that is no sound invoice (see
-    `documents.reading`) or not of this seller, Conflict for a number that was taken in, or issued here, with other content.
+
+def ready(*, content: bytes, file_name: str, seller: Seller, any_seller: bool = False) -> Readied:
+    """Read a file and see whose it is; nothing is written. `any_seller` takes also what another company than `seller` made.
+
+    Raises Unreadable for a file that is no sound invoice (see `documents.reading`) or not of this seller.
     """
     found = read(content)
     own = same_seller(found.seller, seller)
     if not own and not any_seller:
-        raise Invalid(
-            _("This invoice is not %(company)s's: its seller is %(name)s.")
-            % {"company": seller.legal_name, "name": found.seller.name[:80]}
-        )
-    key = seller_key(found.seller)
-    media_type = "application/xml" if found.xml is content else "application/pdf"
-    xml_hash = hashlib.sha256(found.xml).hexdigest()
-    known = _known(found, key, xml_hash)
+        raise Unreadable("other_seller", company=seller.legal_name, seller=found.seller.name[:80])
+    return Readied(found, content, file_name, seller, own)
+
+
+def keep(readied: Readied, *, now: datetime, by: User | None = None) -> TakenIn:
+    """Write what was read, in the caller's transaction.
+
+    Raises Taken for a number that was taken in, or issued here, with other content; IntegrityError when somebody takes in the
+    same number at this moment (ask again, in a new transaction).
+    """
+    found, seller = readied.found, readied.seller
+    known = _known(found, readied.key, readied.xml_hash)
     if known is not None:
         return known
-    if own:
+    if readied.own:
         _refuse_our_own(found)
-    original = files.store(content, media_type)
-    xml = original if found.xml is content else files.store(found.xml, "application/xml")
-    try:
-        with transaction.atomic():
-            customer = customer_of(found, seller, now=now)
-            invoice = _write(found, seller, customer, original, now=now, by=by)
-            paper = ImportedPaper.objects.create(
-                invoice=invoice, syntax=found.syntax, seller_key=key, printed_number=found.number, original=original,
-                xml=xml, file_name=one_line(file_name)[:255], due_minor=minor(found.due, found.currency),
-                imported_at=now, imported_by=by,
-            )  # fmt: skip
-            _set_off(invoice, now=now)
-            Event.record(
-                "invoice.imported", invoice, now=now, by=by, customer=customer,
-                number=invoice.number, total_minor=invoice.total_minor, currency=invoice.currency,
-            )  # fmt: skip
-    except IntegrityError:  # somebody took in the same number at this moment
-        known = _known(found, key, xml_hash)
-        if known is None:
-            raise
-        return known
-    return TakenIn("imported", invoice, paper.due_minor)
+    is_xml = found.xml is readied.content
+    original = files.store(readied.content, "application/xml" if is_xml else "application/pdf")
+    xml = original if is_xml else files.store(found.xml, "application/xml")
+    customer, made = customer_of(found, seller, now=now)
+    invoice = _write(found, seller, customer, original, now=now, by=by)
+    paper = ImportedPaper.objects.create(
+        invoice=invoice, syntax=found.syntax, seller_key=readied.key, printed_number=found.number, original=original,
+        xml=xml, file_name=one_line(readied.file_name)[:255], due_minor=minor(found.due, found.currency),
+        imported_at=now, imported_by=by,
+    )  # fmt: skip
+    _set_off(invoice, now=now)
+    Event.record(
+        "invoice.imported", invoice, now=now, by=by, customer=customer,
+        number=invoice.number, total_minor=invoice.total_minor, currency=invoice.currency,
+    )  # fmt: skip
+    return TakenIn("imported", invoice, paper.due_minor, made)
 
 
 def minor(amount: Decimal, currency: str) -> int:
@@ -121,23 +154,23 @@ def same_seller(party: Party, seller: Seller) -> bool:
     return False
 
 
-def customer_of(found: Found, seller: Seller, *, now: datetime) -> Customer:
-    """The customer by VAT id, else by electronic address, else by name and postcode; else a new one that staff looks at."""
+def customer_of(found: Found, seller: Seller, *, now: datetime) -> tuple[Customer, bool]:
+    """The customer by VAT id, else by electronic address, else by name and postcode; else a new one (True)."""
     buyer = found.buyer
     rows = Customer.objects.filter(seller=seller).order_by("id")
     if letters_of(buyer.vat_id):
         match = rows.filter(vat_id__in={buyer.vat_id, letters_of(buyer.vat_id)}).first()
         if match is not None:
-            return match
+            return match, False
     if buyer.electronic_address:
         match = rows.filter(electronic_address=buyer.electronic_address).first()
         if match is not None:
-            return match
+            return match, False
     match = rows.filter(
         legal_name__iexact=one_line(buyer.name)[:160], postcode__iexact=one_line(buyer.postcode)[:20]
     ).first()
     if match is not None and not (match.vat_id and letters_of(buyer.vat_id)):
-        return match
+        return match, False
     country = buyer.country if re.fullmatch(r"[A-Z]{2}", buyer.country) else seller.country
     language = country.lower() if country.lower() in LOCALES else seller.language
     customer = Customer.objects.create(
@@ -148,14 +181,14 @@ def customer_of(found: Found, seller: Seller, *, now: datetime) -> Customer:
         created_at=now, to_review=True,
     )  # fmt: skip
     Event.record("customer.created", customer, now=now, customer=customer, visible=False)
-    return customer
+    return customer, True
 
 
 # Seen before -----------------------------------------------------------------------------------------------------------
 
 
 def _known(found: Found, key: str, xml_hash: str) -> TakenIn | None:
-    """What was taken in under this number before; Conflict when that said something else."""
+    """What was taken in under this number before; Taken when that said something else."""
     before = (
         ImportedPaper.objects.filter(seller_key=key, printed_number=found.number)
         .select_related("invoice", "xml")
@@ -164,18 +197,13 @@ def _known(found: Found, key: str, xml_hash: str) -> TakenIn | None:
     if before is None:
         return None
     if before.xml.sha256 != xml_hash:
-        raise Conflict(
-            _("Invoice %(number)s of this seller was imported before, with other content. Nothing was changed.")
-            % {"number": found.number[:60]}
-        )
+        raise Taken("other_content", number=found.number[:60])
     return TakenIn("known", before.invoice, before.due_minor)
 
 
 def _refuse_our_own(found: Found) -> None:
     if Invoice.objects.filter(number=found.number).exclude(series=NumberSeries.Series.IMPORTED).exists():
-        raise Conflict(
-            _("%(number)s was issued by this portal itself. Nothing was changed.") % {"number": found.number[:60]}
-        )
+        raise Taken("ours", number=found.number[:60])
 
 
 # The paper in our words ------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from portico.billing.documents.reading import cii, ubl
 from portico.billing.documents.reading.arithmetic import check
 from portico.billing.documents.reading.found import Found
 from portico.billing.documents.reading.pdf import attached_xml
+from portico.billing.documents.reading.reasons import Unreadable
 from portico.billing.documents.reading.xml import local, parse
-from portico.kit.errors import Invalid
 
 __all__ = ["MOST_BYTES", "Found", "read"]
 
@@ -26,22 +26,19 @@ READERS = {
 def read(content: bytes) -> Found:
     """What an invoice or credit note says, its arithmetic checked.
 
-    Raises Invalid for a file that is too large, broken or encrypted, that is no EN 16931 invoice, or whose amounts do not add
-    up beyond the tolerance of EN 16931.
+    Raises Unreadable for a file that is too large, broken or encrypted, that is no EN 16931 invoice, or whose amounts do not
+    add up beyond the tolerance of EN 16931.
     """
     if not content.strip():
-        raise Invalid("The file is empty.")
+        raise Unreadable("empty")
     if len(content) > MOST_BYTES:
-        raise Invalid(f"The file is larger than {MOST_BYTES // 1024 // 1024} MB.")
+        raise Unreadable("too_large", megabytes=MOST_BYTES // 1024 // 1024)
     xml = attached_xml(content) if b"%PDF-" in content[:1024] else content
     root = parse(xml)
     name = root.nsmap.get(root.prefix) or "", local(root)
     reader = READERS.get(name)
     if reader is None:
-        raise Invalid(
-            f"This is not an invoice: its root is {name[1]!r}. UBL invoices and credit notes, CII, and PDFs with one inside "
-            "can be read."
-        )
+        raise Unreadable("not_invoice", name=repr(name[1][:60]))
     found = reader(root, xml)
     check(found)
     return found

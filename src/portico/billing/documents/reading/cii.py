@@ -8,17 +8,18 @@ from decimal import Decimal
 from itertools import islice
 
 from portico.billing.documents.reading.found import Extra, Found, FoundLine, Group, Party
+from portico.billing.documents.reading.reasons import Unreadable
 from portico.billing.documents.reading.xml import (
     MOST_LINES,
     Element,
     children,
+    code,
     day,
     first,
     number,
     optional_day,
     text,
 )
-from portico.kit.errors import Invalid
 
 ZERO = Decimal(0)
 DAY = "DateTimeString|DateString"
@@ -35,58 +36,54 @@ VAT_SCHEME, TAX_SCHEME = "VA", "FC"
 
 
 def read(root: Element, xml: bytes) -> Found:
-    """What the document says. Raises Invalid when something that EN 16931 requires is missing or not of its form."""
+    """What the document says. Raises Unreadable when something that EN 16931 requires is missing or not of its form."""
     head = first(root, "ExchangedDocument|HeaderExchangedDocument")
     trade = first(root, "SupplyChainTradeTransaction|SpecifiedSupplyChainTradeTransaction")
     agreement, delivery, settlement = first(trade, AGREEMENT), first(trade, DELIVERY), first(trade, SETTLEMENT)
     totals = first(settlement, TOTALS)
     if totals is None:
-        raise Invalid("This is not an invoice of EN 16931: its document totals (BG-22) are missing.")
-    currency = text(settlement, "InvoiceCurrencyCode")
+        raise Unreadable("no_totals")
+    currency = code(settlement, "InvoiceCurrencyCode")
     groups = tuple(_groups(children(settlement, "ApplicableTradeTax")))
     if not groups:
-        raise Invalid("The VAT breakdown (BG-23) is missing: the file holds less than an invoice (profile MINIMUM).")
-    lines = tuple(_line(one) for one in islice(children(trade, "IncludedSupplyChainTradeLineItem"), MOST_LINES))
+        raise Unreadable("minimum")
+    lines = tuple(_line(one) for one in islice(children(trade, "IncludedSupplyChainTradeLineItem"), MOST_LINES + 1))
     extras = tuple(_extras(settlement))
-    lines_net = number(totals, "LineTotalAmount", "The sum of line nets (BT-106)")
-    prepaid = number(totals, "TotalPrepaidAmount", "The paid amount (BT-113)", ZERO)
-    total = number(totals, "GrandTotalAmount", "The total with VAT (BT-112)")
+    lines_net = number(totals, "LineTotalAmount", "BT-106")
+    prepaid = number(totals, "TotalPrepaidAmount", "BT-113", ZERO)
+    total = number(totals, "GrandTotalAmount", "BT-112")
     account = first(settlement, "SpecifiedTradeSettlementPaymentMeans")
     return Found(
         syntax="cii",
         xml=xml,
-        type_code=text(head, "TypeCode"),
-        number=text(head, "ID"),
-        issued_on=day(text(head, f"IssueDateTime/{DAY}"), "The issue date (BT-2)"),
-        due_on=optional_day(
-            text(settlement, f"SpecifiedTradePaymentTerms/DueDateDateTime/{DAY}"), "The due date (BT-9)"
-        ),
-        delivered_on=optional_day(
-            text(delivery, f"ActualDeliverySupplyChainEvent/OccurrenceDateTime/{DAY}"), "The delivery date (BT-72)"
-        ),
+        type_code=code(head, "TypeCode"),
+        number=code(head, "ID"),
+        issued_on=day(text(head, f"IssueDateTime/{DAY}"), "BT-2"),
+        due_on=optional_day(text(settlement, f"SpecifiedTradePaymentTerms/DueDateDateTime/{DAY}"), "BT-9"),
+        delivered_on=optional_day(text(delivery, f"ActualDeliverySupplyChainEvent/OccurrenceDateTime/{DAY}"), "BT-72"),
         currency=currency,
-        po_number=text(agreement, "BuyerOrderReferencedDocument/IssuerAssignedID|ID"),
+        po_number=code(agreement, "BuyerOrderReferencedDocument/IssuerAssignedID|ID"),
         note=text(head, "IncludedNote/Content"),
         terms=text(settlement, "SpecifiedTradePaymentTerms/Description"),
-        refers_to=text(settlement, "InvoiceReferencedDocument/IssuerAssignedID|ID"),
+        refers_to=code(settlement, "InvoiceReferencedDocument/IssuerAssignedID|ID"),
         seller=_party(first(agreement, "SellerTradeParty")),
         buyer=_party(first(agreement, "BuyerTradeParty")),
         lines=lines or tuple(_lines_of(groups, extras)),
         extras=extras,
         groups=groups,
         lines_net=lines_net,
-        allowances=number(totals, "AllowanceTotalAmount", "The sum of allowances (BT-107)", ZERO),
-        charges=number(totals, "ChargeTotalAmount", "The sum of charges (BT-108)", ZERO),
-        net=number(totals, "TaxBasisTotalAmount", "The total without VAT (BT-109)", ZERO if not lines_net else None),
+        allowances=number(totals, "AllowanceTotalAmount", "BT-107", ZERO),
+        charges=number(totals, "ChargeTotalAmount", "BT-108", ZERO),
+        net=number(totals, "TaxBasisTotalAmount", "BT-109", ZERO if not lines_net else None),
         vat=_vat(totals, currency),
         total=total,
         prepaid=prepaid,
-        rounding=number(totals, "RoundingAmount", "The rounding amount (BT-114)", ZERO),
-        due=number(totals, "DuePayableAmount", "The amount due (BT-115)", total - prepaid),
-        iban=text(account, "PayeePartyCreditorFinancialAccount/IBANID|ProprietaryID"),
+        rounding=number(totals, "RoundingAmount", "BT-114", ZERO),
+        due=number(totals, "DuePayableAmount", "BT-115", total - prepaid),
+        iban=code(account, "PayeePartyCreditorFinancialAccount/IBANID|ProprietaryID"),
         bic=text(account, "PayeeSpecifiedCreditorFinancialInstitution/BICID"),
         account_name=text(account, "PayeePartyCreditorFinancialAccount/AccountName"),
-        reference=text(settlement, "PaymentReference"),
+        reference=code(settlement, "PaymentReference"),
     )
 
 
@@ -94,14 +91,14 @@ def _vat(totals: Element, currency: str) -> Decimal:
     """BT-110; BT-111, the same in the seller's currency, has the same name and another currency."""
     rows = list(children(totals, "TaxTotalAmount"))
     own = [row for row in rows if (row.get("currencyID") or currency) == currency]
-    return number((own or rows)[0], "", "The total VAT (BT-110)", ZERO) if rows else ZERO
+    return number((own or rows)[0], "", "BT-110", ZERO) if rows else ZERO
 
 
 def _party(party: Element | None) -> Party:
     address = first(party, "PostalTradeAddress")
     ids: dict[str, str] = {}
     for row in children(party, "SpecifiedTaxRegistration/ID"):
-        ids.setdefault(str(row.get("schemeID") or VAT_SCHEME).upper(), text(row))
+        ids.setdefault(str(row.get("schemeID") or VAT_SCHEME).upper(), code(row))
     return Party(
         name=text(party, "Name"),
         street=text(address, "LineOne|StreetName"),
@@ -109,10 +106,10 @@ def _party(party: Element | None) -> Party:
         postcode=text(address, "PostcodeCode"),
         city=text(address, "CityName"),
         region=text(address, "CountrySubDivisionName"),
-        country=text(address, "CountryID").upper(),
+        country=code(address, "CountryID").upper(),
         vat_id=ids.get(VAT_SCHEME, ""),
         tax_registration=ids.get(TAX_SCHEME, ""),
-        legal_id=text(party, "SpecifiedLegalOrganization/ID"),
+        legal_id=code(party, "SpecifiedLegalOrganization/ID"),
         electronic_address=text(party, "URIUniversalCommunication/URIID"),
         email=text(party, "DefinedTradeContact/EmailURIUniversalCommunication/URIID"),
     )
@@ -127,13 +124,13 @@ def _line(line: Element) -> FoundLine:
         or text(line, "AssociatedDocumentLineDocument/IncludedNote/Content"),
         description=text(line, "SpecifiedTradeProduct/Description")
         or text(line, "AssociatedDocumentLineDocument/IncludedNote/Content"),
-        quantity=number(quantity, "", "A line's quantity (BT-129)", ZERO),
+        quantity=number(quantity, "", "BT-129", ZERO),
         unit=str(quantity.get("unitCode") or "") if quantity is not None else "",
-        price=number(price, "ChargeAmount", "A line's price (BT-146)", ZERO),
-        base_quantity=number(price, "BasisQuantity", "A price's base quantity (BT-149)", Decimal(1)),
-        net=number(settled, f"{LINE_SUM}/LineTotalAmount", "A line's net (BT-131)", ZERO),
+        price=number(price, "ChargeAmount", "BT-146", ZERO),
+        base_quantity=number(price, "BasisQuantity", "BT-149", Decimal(1)),
+        net=number(settled, f"{LINE_SUM}/LineTotalAmount", "BT-131", ZERO),
         category=text(settled, "ApplicableTradeTax/CategoryCode"),
-        rate=number(settled, f"ApplicableTradeTax/{RATE}", "A line's VAT rate (BT-152)", ZERO),
+        rate=number(settled, f"ApplicableTradeTax/{RATE}", "BT-152", ZERO),
     )
 
 
@@ -149,18 +146,18 @@ def _extras(settlement: Element | None) -> Iterable[Extra]:
     for extra in children(settlement, "SpecifiedTradeAllowanceCharge"):
         yield Extra(
             is_charge=text(extra, "ChargeIndicator/Indicator").lower() == "true",
-            amount=number(extra, "ActualAmount", "The amount of an allowance or charge (BT-92, BT-99)"),
+            amount=number(extra, "ActualAmount", "BT-92"),
             reason=text(extra, "Reason"),
             category=text(extra, "CategoryTradeTax/CategoryCode"),
-            rate=number(extra, f"CategoryTradeTax/{RATE}", "The VAT rate of an allowance or charge", ZERO),
+            rate=number(extra, f"CategoryTradeTax/{RATE}", "BT-96", ZERO),
         )
     for freight in children(settlement, "SpecifiedLogisticsServiceCharge"):
         yield Extra(
             is_charge=True,
-            amount=number(freight, "AppliedAmount", "The amount of a charge (BT-99)"),
+            amount=number(freight, "AppliedAmount", "BT-92"),
             reason=text(freight, "Description"),
             category=text(freight, "AppliedTradeTax/CategoryCode"),
-            rate=number(freight, f"AppliedTradeTax/{RATE}", "The VAT rate of a charge (BT-103)", ZERO),
+            rate=number(freight, f"AppliedTradeTax/{RATE}", "BT-96", ZERO),
         )
 
 
@@ -168,9 +165,9 @@ def _groups(rows: Iterable[Element]) -> Iterable[Group]:
     for row in rows:
         yield Group(
             category=text(row, "CategoryCode"),
-            rate=number(row, RATE, "A VAT rate (BT-119)", ZERO),
-            base=number(row, "BasisAmount", "A VAT base (BT-116)", ZERO),
-            vat=number(row, "CalculatedAmount", "A VAT amount (BT-117)", ZERO),
+            rate=number(row, RATE, "BT-119", ZERO),
+            base=number(row, "BasisAmount", "BT-116", ZERO),
+            vat=number(row, "CalculatedAmount", "BT-117", ZERO),
             exemption_code=text(row, "ExemptionReasonCode"),
             exemption_text=text(row, "ExemptionReason"),
         )

@@ -5,10 +5,12 @@ from decimal import Decimal
 from itertools import islice
 
 from portico.billing.documents.reading.found import Extra, Found, FoundLine, Group, Party
+from portico.billing.documents.reading.reasons import Unreadable
 from portico.billing.documents.reading.xml import (
     MOST_LINES,
     Element,
     children,
+    code,
     day,
     first,
     local,
@@ -16,7 +18,6 @@ from portico.billing.documents.reading.xml import (
     optional_day,
     text,
 )
-from portico.kit.errors import Invalid
 
 ZERO = Decimal(0)
 KINDS = {
@@ -26,9 +27,9 @@ KINDS = {
 
 
 def read(root: Element, xml: bytes) -> Found:
-    """What the document says. Raises Invalid when something that EN 16931 requires is missing or not of its form."""
+    """What the document says. Raises Unreadable when something that EN 16931 requires is missing or not of its form."""
     code_name, line_name, quantity_name = KINDS[local(root)]
-    currency = text(root, "DocumentCurrencyCode")
+    currency = code(root, "DocumentCurrencyCode")
     totals = first(root, "LegalMonetaryTotal|RequestedMonetaryTotal")
     tax = next(
         (
@@ -39,39 +40,39 @@ def read(root: Element, xml: bytes) -> Found:
         first(root, "TaxTotal"),
     )
     if totals is None:
-        raise Invalid("This is not an invoice of EN 16931: its document totals (BG-22) are missing.")
+        raise Unreadable("no_totals")
     means = first(root, "PaymentMeans")
     return Found(
         syntax="ubl",
         xml=xml,
-        type_code=text(root, code_name),
-        number=text(root, "ID"),
-        issued_on=day(text(root, "IssueDate"), "The issue date (BT-2)"),
-        due_on=optional_day(text(root, "DueDate") or text(root, "PaymentMeans/PaymentDueDate"), "The due date (BT-9)"),
-        delivered_on=optional_day(text(root, "Delivery/ActualDeliveryDate"), "The delivery date (BT-72)"),
+        type_code=code(root, code_name),
+        number=code(root, "ID"),
+        issued_on=day(text(root, "IssueDate"), "BT-2"),
+        due_on=optional_day(text(root, "DueDate") or text(root, "PaymentMeans/PaymentDueDate"), "BT-9"),
+        delivered_on=optional_day(text(root, "Delivery/ActualDeliveryDate"), "BT-72"),
         currency=currency,
-        po_number=text(root, "OrderReference/ID"),
+        po_number=code(root, "OrderReference/ID"),
         note=text(root, "Note"),
         terms=text(root, "PaymentTerms/Note"),
-        refers_to=text(root, "BillingReference/InvoiceDocumentReference/ID"),
+        refers_to=code(root, "BillingReference/InvoiceDocumentReference/ID"),
         seller=_party(first(root, "AccountingSupplierParty/Party")),
         buyer=_party(first(root, "AccountingCustomerParty/Party")),
-        lines=tuple(_line(one, quantity_name) for one in islice(children(root, line_name), MOST_LINES)),
+        lines=tuple(_line(one, quantity_name) for one in islice(children(root, line_name), MOST_LINES + 1)),
         extras=tuple(_extra(one) for one in children(root, "AllowanceCharge")),
         groups=tuple(_groups(children(tax, "TaxSubtotal"))),
-        lines_net=number(totals, "LineExtensionAmount", "The sum of line nets (BT-106)"),
-        allowances=number(totals, "AllowanceTotalAmount", "The sum of allowances (BT-107)", ZERO),
-        charges=number(totals, "ChargeTotalAmount", "The sum of charges (BT-108)", ZERO),
-        net=number(totals, "TaxExclusiveAmount", "The total without VAT (BT-109)"),
-        vat=number(tax, "TaxAmount", "The total VAT (BT-110)", ZERO),
-        total=number(totals, "TaxInclusiveAmount", "The total with VAT (BT-112)"),
-        prepaid=number(totals, "PrepaidAmount", "The paid amount (BT-113)", ZERO),
-        rounding=number(totals, "PayableRoundingAmount", "The rounding amount (BT-114)", ZERO),
-        due=number(totals, "PayableAmount", "The amount due (BT-115)"),
-        iban=text(means, "PayeeFinancialAccount/ID"),
+        lines_net=number(totals, "LineExtensionAmount", "BT-106"),
+        allowances=number(totals, "AllowanceTotalAmount", "BT-107", ZERO),
+        charges=number(totals, "ChargeTotalAmount", "BT-108", ZERO),
+        net=number(totals, "TaxExclusiveAmount", "BT-109"),
+        vat=number(tax, "TaxAmount", "BT-110", ZERO),
+        total=number(totals, "TaxInclusiveAmount", "BT-112"),
+        prepaid=number(totals, "PrepaidAmount", "BT-113", ZERO),
+        rounding=number(totals, "PayableRoundingAmount", "BT-114", ZERO),
+        due=number(totals, "PayableAmount", "BT-115"),
+        iban=code(means, "PayeeFinancialAccount/ID"),
         bic=text(means, "PayeeFinancialAccount/FinancialInstitutionBranch/ID"),
         account_name=text(means, "PayeeFinancialAccount/Name"),
-        reference=text(means, "PaymentID"),
+        reference=code(means, "PaymentID"),
     )
 
 
@@ -83,7 +84,7 @@ def _currency_of(tax: Element) -> str:
 def _party(party: Element | None) -> Party:
     address = first(party, "PostalAddress")
     by_scheme = {
-        text(one, "TaxScheme/ID").upper(): text(one, "CompanyID")
+        text(one, "TaxScheme/ID").upper(): code(one, "CompanyID")
         for one in reversed(list(children(party, "PartyTaxScheme")))
     }
     other = next((value for scheme, value in by_scheme.items() if scheme != "VAT"), "")
@@ -94,10 +95,10 @@ def _party(party: Element | None) -> Party:
         postcode=text(address, "PostalZone"),
         city=text(address, "CityName"),
         region=text(address, "CountrySubentity"),
-        country=text(address, "Country/IdentificationCode").upper(),
+        country=code(address, "Country/IdentificationCode").upper(),
         vat_id=by_scheme.get("VAT", ""),
         tax_registration=other,
-        legal_id=text(party, "PartyLegalEntity/CompanyID"),
+        legal_id=code(party, "PartyLegalEntity/CompanyID"),
         electronic_address=text(party, "EndpointID"),
         email=text(party, "Contact/ElectronicMail"),
     )
@@ -109,23 +110,23 @@ def _line(line: Element, quantity_name: str) -> FoundLine:
     return FoundLine(
         name=text(line, "Item/Name") or text(line, "Item/Description"),
         description=text(line, "Item/Description") or text(line, "Note"),
-        quantity=number(line, quantity_name, "A line's quantity (BT-129)"),
+        quantity=number(line, quantity_name, "BT-129"),
         unit=str(quantity.get("unitCode") or "") if quantity is not None else "",
-        price=number(line, "Price/PriceAmount", "A line's price (BT-146)"),
-        base_quantity=number(line, "Price/BaseQuantity", "A price's base quantity (BT-149)", Decimal(1)),
-        net=number(line, "LineExtensionAmount", "A line's net (BT-131)"),
+        price=number(line, "Price/PriceAmount", "BT-146"),
+        base_quantity=number(line, "Price/BaseQuantity", "BT-149", Decimal(1)),
+        net=number(line, "LineExtensionAmount", "BT-131"),
         category=text(category, "ID"),
-        rate=number(category, "Percent", "A line's VAT rate (BT-152)", ZERO),
+        rate=number(category, "Percent", "BT-152", ZERO),
     )
 
 
 def _extra(extra: Element) -> Extra:
     return Extra(
         is_charge=text(extra, "ChargeIndicator").lower() == "true",
-        amount=number(extra, "Amount", "The amount of an allowance or charge (BT-92, BT-99)"),
+        amount=number(extra, "Amount", "BT-92"),
         reason=text(extra, "AllowanceChargeReason"),
         category=text(extra, "TaxCategory/ID"),
-        rate=number(extra, "TaxCategory/Percent", "The VAT rate of an allowance or charge (BT-96, BT-103)", ZERO),
+        rate=number(extra, "TaxCategory/Percent", "BT-96", ZERO),
     )
 
 
@@ -134,9 +135,9 @@ def _groups(rows: Iterable[Element]) -> Iterable[Group]:
         category = first(row, "TaxCategory")
         yield Group(
             category=text(category, "ID"),
-            rate=number(category, "Percent", "A VAT rate (BT-119)", ZERO),
-            base=number(row, "TaxableAmount", "A VAT base (BT-116)"),
-            vat=number(row, "TaxAmount", "A VAT amount (BT-117)"),
+            rate=number(category, "Percent", "BT-119", ZERO),
+            base=number(row, "TaxableAmount", "BT-116"),
+            vat=number(row, "TaxAmount", "BT-117"),
             exemption_code=text(category, "TaxExemptionReasonCode"),
             exemption_text=text(category, "TaxExemptionReason"),
         )

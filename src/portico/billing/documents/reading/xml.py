@@ -1,5 +1,6 @@
 """XML from strangers: parsed without entities, network or DTD, and asked by short paths without prefixes."""
 
+import unicodedata
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, DecimalException
@@ -7,16 +8,18 @@ from typing import Any, TypeAlias
 
 from lxml import etree
 
-from portico.kit.errors import Invalid
+from portico.billing.documents.reading.reasons import Unreadable
+from portico.kit.text import TURNERS, one_line
 
 Element: TypeAlias = Any  # lxml is not typed
+TURNED = dict.fromkeys(map(ord, TURNERS))
 MOST_DIGITS = 24
 MOST_TEXT = 4000
 MOST_LINES = 20_000
 
 
 def parse(content: bytes) -> Element:
-    """The root element. Raises Invalid for what is no XML, or has a document type, which no e-invoice needs (XXE)."""
+    """The root element. Raises Unreadable for what is no XML, or has a document type, which no e-invoice needs (XXE)."""
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
         remove_comments=True, remove_pis=True,
@@ -24,9 +27,9 @@ def parse(content: bytes) -> Element:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as fault:
-        raise Invalid(f"The XML cannot be read: {str(fault).splitlines()[0][:200]}") from None
+        raise Unreadable("not_xml", detail=str(fault).splitlines()[0][:200]) from None
     if root.getroottree().docinfo.internalDTD is not None or root.getroottree().docinfo.doctype:
-        raise Invalid("The XML has a document type declaration. Such a file is not opened.")
+        raise Unreadable("doctype")
     return root
 
 
@@ -59,28 +62,38 @@ def text(element: Element | None, path: str = "") -> str:
     found = [element] if not path and element is not None else children(element, path)
     for one in found:
         words = " ".join((one.text or "").split())
+        if not words.isprintable():  # marks that turn the reading direction among them
+            words = one_line(words.translate(TURNED))
         if words:
             return words[:MOST_TEXT]
     return ""
 
 
-def number(element: Element | None, path: str, what: str, default: Decimal | None = None) -> Decimal:
-    """An exact number; `default` when there is none. Raises Invalid with `what` it should have been."""
+def code(element: Element | None, path: str = "") -> str:
+    """The same for a number or an identifier, which holds nothing that is not seen (Unicode category Cf)."""
+    words = text(element, path)
+    return (
+        words if words.isprintable() else "".join(sign for sign in words if unicodedata.category(sign) != "Cf").strip()
+    )
+
+
+def number(element: Element | None, path: str, term: str, default: Decimal | None = None) -> Decimal:
+    """An exact number; `default` when there is none. Raises Unreadable, naming the `term` of EN 16931."""
     words = text(element, path)
     if not words:
         if default is None:
-            raise Invalid(f"{what} is missing.")
+            raise Unreadable("missing", term=term)
         return default
     try:
         value = Decimal(words) if len(words) <= MOST_DIGITS else Decimal("NaN")
     except DecimalException:
         value = Decimal("NaN")
     if not value.is_finite() or "e" in words.lower():
-        raise Invalid(f"{what} is not a number: {words[:40]!r}.")
+        raise Unreadable("not_number", term=term, value=repr(words[:40]))
     return value
 
 
-def day(words: str, what: str) -> date:
+def day(words: str, term: str) -> date:
     """A day written 2026-11-28 (UBL) or 20261128 (CII, format 102)."""
     plain = words.strip()[:10]
     try:
@@ -88,9 +101,9 @@ def day(words: str, what: str) -> date:
             return date(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
         return date.fromisoformat(plain)
     except ValueError:
-        raise Invalid(f"{what} is not a day: {words[:40]!r}.") from None
+        raise Unreadable("not_day", term=term, value=repr(words[:40])) from None
 
 
-def optional_day(words: str, what: str) -> date | None:
+def optional_day(words: str, term: str) -> date | None:
     """The same; None when nothing is written."""
-    return day(words, what) if words else None
+    return day(words, term) if words else None

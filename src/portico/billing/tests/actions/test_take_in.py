@@ -268,6 +268,13 @@ def test_a_number_is_taken_in_once(people: World) -> None:
     assert Invoice.objects.count() == 1
 
 
+def test_a_number_with_invisible_marks_is_the_number_that_is_read(people: World) -> None:
+    first = take(ubl(id="OLD\u200e-\u202e77\u202c", buyer="Gentse\u202e Brouwers NV"), people).invoice
+    assert (first.shown_number, first.number, first.customer.legal_name) == ("OLD-77", "OLD-77", "Gentse Brouwers NV")
+    with pytest.raises(Conflict, match="other content"):
+        take(ubl(), people)
+
+
 def test_a_number_of_our_own_form_never_stands_in_our_series_way(world: World) -> None:
     ours = world.invoice("Boutique theme")
     with pytest.raises(Conflict, match="issued by this portal"):
