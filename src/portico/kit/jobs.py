@@ -81,6 +81,11 @@ class Turn:
     failures: int = 0
     noted: float = float("-inf")
 
+    @property
+    def deadline(self) -> float:
+        """When it should have run at the latest: of several that are due, the one that may wait least goes first."""
+        return self.due + self.sweep.every
+
     def take(self) -> None:
         """Run the sweep now; set when it is due again."""
         started = time.monotonic()
@@ -120,13 +125,19 @@ class Turn:
 
 
 def loop(stop: Event, sweeps: Iterable[Sweep] | None = None, *, pause: float = 1.0) -> None:
-    """Run all sweeps when they are due, until `stop` is set; the sweep at work finishes first."""
-    turns = [Turn(one) for one in (discover() if sweeps is None else sweeps)]
+    """Run all sweeps when they are due, until `stop` is set; the sweep at work finishes first.
+
+    The nearest deadline goes first, so that what looks every second waits for one batch of something long, never for a round
+    of all of them; and what may wait longest has its turn too, once its deadline is the nearest.
+    """
+    turns = [Turn(one, time.monotonic()) for one in (discover() if sweeps is None else sweeps)]
     logger.info("worker started with %d sweeps", len(turns))
     while not stop.is_set():
-        for turn in turns:
-            if not stop.is_set() and turn.due <= time.monotonic():
-                turn.take()
+        moment = time.monotonic()
+        due = [turn for turn in turns if turn.due <= moment]
+        if due:
+            min(due, key=lambda turn: turn.deadline).take()
+            continue
         nearest = min((turn.due for turn in turns), default=time.monotonic() + pause)
         stop.wait(min(max(nearest - time.monotonic(), 0.0), pause))
     logger.info("worker stopped")

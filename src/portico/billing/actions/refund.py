@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils.translation import gettext as _
 from stdnum import iban as stdnum_iban
 
-from portico.accounts.models import Event, Seller, User
+from portico.accounts.models import Customer, Event, Seller, User
 from portico.billing import letters, providers
 from portico.billing.actions import settle
 from portico.billing.actions.receive import FINANCE, lock_invoices, locked
@@ -29,6 +29,8 @@ from portico.kit.text import one_line
 FIRST_LOOKUP = timedelta(minutes=1)
 LONGEST_LOOKUP = timedelta(hours=6)
 BATCH = 50
+COUNTED_TOGETHER = timedelta(days=7)
+"""Refunds to one customer, or to one account, within this time count together where two people must agree."""
 logger = logging.getLogger("portico.refunds")
 
 
@@ -126,7 +128,7 @@ def _take(payment: Payment, amount_minor: int, *, way: str, reason: str, iban: s
     note = _free(payment, amount_minor - max(payment.unallocated_minor, 0), now=now)
     if not payment.give_back(amount_minor, gone=Payment.State.REFUNDED):
         raise Conflict(_("There is not so much left of this payment. Nothing was given back."))
-    alone = _given_alone_minor(payment) + amount_minor
+    alone = _given_alone_minor(payment, iban, now) + amount_minor
     second = RefundRules.of(seller).needs_second_look(alone, payment.received_currency)
     refund = Refund(
         payment=payment,
@@ -149,11 +151,25 @@ def _take(payment: Payment, amount_minor: int, *, way: str, reason: str, iban: s
     return refund
 
 
-def _given_alone_minor(payment: Payment) -> int:
-    """What went back of this payment without a second person: a large sum is not cut into small ones."""
-    states = [*Refund.UNDECIDED, Refund.State.SUCCEEDED]
-    rows = Refund.objects.filter(payment=payment, state__in=states, approved_at=None)
+def _given_alone_minor(payment: Payment, iban: str, now: datetime) -> int:
+    """What went back without a second person and counts along: a large sum is not cut into small ones.
+
+    All of this payment, and of the last days all of its customer and all to this account, in the payment's currency. The
+    customer is locked until the transaction ends, so that two who ask at once for two payments count each other.
+    """
+    _lock_customer(payment)
+    lately = Q(payment__customer=payment.customer_id) | (Q(iban=iban) if iban else Q())
+    rows = Refund.objects.filter(
+        Q(payment=payment) | Q(lately, asked_at__gt=now - COUNTED_TOGETHER),
+        state__in=[*Refund.UNDECIDED, Refund.State.SUCCEEDED],
+        currency=payment.received_currency,
+        approved_at=None,
+    )
     return int(rows.order_by().aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+
+
+def _lock_customer(payment: Payment) -> None:
+    list(Customer.objects.select_for_update().filter(pk=payment.customer_id).values_list("pk"))
 
 
 def _free(payment: Payment, needed_minor: int, *, now: datetime) -> Invoice | None:

@@ -20,6 +20,8 @@ from portico.kit.htmx import is_fragment
 from portico.kit.periods import today
 
 SOON = timedelta(days=30)
+UNDER_WAY = timedelta(hours=1)
+"""So long a saving that was begun is shown among what is saved; later it was probably left."""
 
 
 @member("billing", whole=True)
@@ -27,12 +29,17 @@ SOON = timedelta(days=30)
 def index(request: MemberRequest) -> HttpResponse:
     """What is saved, and what auto-pay charges."""
     customer = request.member.customer
-    day = today(timezone.now(), customer.seller.zone)
+    now = timezone.now()
+    day = today(now, customer.seller.zone)
     found = list(SavedMethod.objects.visible_to(request.member))
+    under_way = Enrolment.objects.filter(
+        customer=customer, state=Enrolment.State.PENDING, created_at__gt=now - UNDER_WAY
+    ).exclude(checkout_url="")
     switched_on = AutoPay.objects.filter(subscription__customer=customer, off_at=None)
     context = {
         "methods": [(one, label_of(one.provider), expiry(one, day)) for one in found],
         "auto_pay": switched_on.select_related("subscription__database").order_by("subscription__database__name"),
+        "under_way": list(under_way.order_by("-created_at")[:3]),
         "may_add": bool(methods.ways_to_save(customer)),
         "has_default": any(one.is_default for one in found),
     }

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from itertools import pairwise
 from threading import Event
 
 import pytest
@@ -52,6 +53,31 @@ def test_the_loop_runs_all_again_and_again_and_one_bad_sweep_stops_no_other() ->
     beat = Heartbeat.objects.get(name="bad")
     assert (beat.failures, beat.succeeded_at) == (1, None)
     assert Heartbeat.objects.get(name="good").failures == 0
+
+
+def test_what_may_wait_least_goes_between_the_batches_of_something_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backlog of slow work keeps nobody waiting who looks every second; and it has its own turn all the same."""
+    stop, clock = Event(), [1000.0]
+    monkeypatch.setattr("portico.kit.jobs.time.monotonic", lambda: clock[0])
+    seen: list[str] = []
+
+    def slow(name: str) -> int:
+        seen.append(name)
+        clock[0] += 3
+        if len(seen) > 60:
+            stop.set()
+        return 1
+
+    def quick(now: datetime) -> int:
+        seen.append("quick")
+        clock[0] += 0.1
+        return 0
+
+    slow_ones = [Sweep(name, 60, lambda now, name=name: slow(name)) for name in "abcdef"]  # type: ignore[misc]
+    loop(stop, [*slow_ones, Sweep("quick", 1, quick)], pause=0.01)
+    places = [place for place, name in enumerate(seen) if name == "quick"]
+    assert max(after - before for before, after in pairwise(places)) <= 2, "at most one batch lies between"
+    assert set(seen) == {*"abcdef", "quick"}
 
 
 def test_a_failing_sweep_waits_longer_each_time_and_recovers() -> None:

@@ -1,16 +1,17 @@
 """Money goes back: once, never more than came, above a limit only when a second person agrees, and never lost on the way."""
 
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
 
-from portico.accounts.models import Event, User
+from portico.accounts.models import Customer, Event, User
 from portico.billing import books, providers
 from portico.billing.actions import notices, pay, refund
 from portico.billing.actions.credit import credit_invoice
-from portico.billing.models import Invoice, Payment, Refund
+from portico.billing.models import Invoice, Payment, Refund, RefundRules
 from portico.billing.providers.base import Declined, RefundReport, RefundSaid, Unanswered
 from portico.billing.statement import Cut, statement_of
 from portico.billing.tests.attempts import begin, path_of
@@ -20,13 +21,14 @@ from portico.kit.errors import Conflict, Forbidden, Invalid
 from portico.kit.models import Letter
 
 IBAN = "FR7630006000011234567890189"
+OTHER = "DE89370400440532013000"
 OPEN = "Go-live support, day 1"
 
 
-def money_of(world: World, amount_minor: int = 50_000) -> Payment:
+def money_of(world: World, amount_minor: int = 50_000, customer: Customer | None = None) -> Payment:
     """Money that nobody knows what it is for."""
     return pay.book_transfer(
-        customer=world.fontaine, amount_minor=amount_minor, received_on=world.now.date(), payer_name="ATELIER F.",
+        customer=customer or world.fontaine, amount_minor=amount_minor, received_on=world.now.date(), payer_name="ATELIER F.",
         by=world.omar, now=world.now,
     )  # fmt: skip
 
@@ -197,8 +199,45 @@ def test_a_large_sum_is_not_cut_into_small_ones(world: World, colleague: User) -
     third = ask(world, payment, 1_000)
     assert third.state == "waiting"
     refund.approve_refund(refund=third, by=colleague, now=world.now)
-    assert ask(world, money_of(world, 50_000), 50_000).state == "pending", "another payment counts for itself"
     assert books.verify() == []
+
+
+def test_nor_into_refunds_of_several_payments(world: World, colleague: User) -> None:
+    assert ask(world, money_of(world, 60_000), 60_000).state == "pending"
+    second = ask(world, money_of(world, 50_001), 50_001)
+    assert second.state == "waiting", "together they are above the limit"
+    refund.refuse_refund(refund=second, by=colleague, now=world.now)
+    assert ask(world, money_of(world, 40_000), 40_000).state == "pending", "at the limit one person is enough"
+    week = world.now + refund.COUNTED_TOGETHER
+    assert ask(world, money_of(world, 50_002), 50_002, now=week).state == "pending", "that was a while ago"
+    assert books.verify() == []
+
+
+def test_nor_into_refunds_of_several_customers_to_one_account(world: World) -> None:
+    assert ask(world, money_of(world, 60_000), 60_000).state == "pending"
+    assert ask(world, money_of(world, 50_001, world.lindner), 50_001, iban=OTHER).state == "pending", "another account"
+    assert ask(world, money_of(world, 50_002, world.lindner), 50_002).state == "waiting"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("locked", [True, False], ids=["locked", "control: without the lock"])
+@pytest.mark.postgresql
+def test_two_at_once_for_two_payments_count_each_other(
+    world: World, locked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = money_of(world, 60_000), money_of(world, 60_001)
+    together = Barrier(2)
+
+    def counted(self: RefundRules, amount_minor: int, currency: str) -> bool:
+        if not locked:
+            together.wait(timeout=10)  # both have counted, and none has written
+        return amount_minor > 100_000
+
+    monkeypatch.setattr(RefundRules, "needs_second_look", counted)
+    if not locked:
+        monkeypatch.setattr(refund, "_lock_customer", lambda payment: None)
+    made = at_once(lambda: ask(world, first, 60_000), lambda: ask(world, second, 60_001))
+    assert sorted(one.state for one in made) == (["pending", "waiting"] if locked else ["pending", "pending"])
 
 
 def test_what_is_not_agreed_is_credit_again(world: World, colleague: User) -> None:
