@@ -11,14 +11,14 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import User
 from portico.billing import pricing
 from portico.billing.actions.issue import COUNTED, Groups, Paper, Totalled, bases_of, issue_paper, row_of
-from portico.billing.models import Allocation, Invoice, InvoiceLine, Order, OrderLine, PaymentRequest
+from portico.billing.models import Allocation, Invoice, InvoiceLine, InvoiceVat, Order, OrderLine, PaymentRequest
 from portico.billing.models.line import Line
 from portico.kit import formats
 from portico.kit.errors import Conflict
@@ -85,10 +85,23 @@ def _gives_back(credit_note: Invoice) -> bool:
     return of_deposit or any(line.order_line_id or line.deducts_id for line in credit_note.lines.all())
 
 
-def open_deposits(order: Order) -> list[Invoice]:
-    """Deposit invoices that are neither credited nor deducted yet."""
-    deposits = order.invoices.filter(state=Invoice.State.ISSUED, kind=Invoice.Kind.DEPOSIT, credit_notes=None)
-    return [deposit for deposit in deposits.prefetch_related("vat_groups") if not is_deducted(deposit)]
+def open_deposits(order: Order) -> dict[Invoice, Groups]:
+    """Deposit invoices that are not deducted yet, each with what was not credited of it."""
+    deposits = order.invoices.filter(state=Invoice.State.ISSUED, kind=Invoice.Kind.DEPOSIT).order_by("pk")
+    found = {deposit: left_to_credit(deposit) for deposit in deposits if not is_deducted(deposit)}
+    return {deposit: left for deposit, left in found.items() if any(base or vat for base, vat in left.values())}
+
+
+def left_to_credit(invoice: Invoice) -> Groups:
+    """What no credit note took of each VAT group of an issued invoice; one statement."""
+    left: Groups = {}
+    own, theirs = Q(invoice=invoice), Q(invoice__refers_to=invoice, invoice__state=Invoice.State.ISSUED)
+    rows = InvoiceVat.objects.filter(own | theirs).order_by("category", "-rate")
+    for paper, category, rate, base, vat in rows.values_list("invoice", "category", "rate", "base_minor", "vat_minor"):
+        sign = 1 if paper == invoice.pk else -1
+        before = left.get((category, rate), (0, 0))
+        left[category, rate] = before[0] + sign * base, before[1] + sign * vat
+    return left
 
 
 def is_deducted(deposit: Invoice) -> bool:
@@ -245,10 +258,10 @@ def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last
     return rows
 
 
-def _deductions(deposits: Sequence[Invoice], *, start: int, language: str) -> list[InvoiceLine]:
+def _deductions(deposits: Mapping[Invoice, Groups], *, start: int, language: str) -> list[InvoiceLine]:
     """Lines of quantity −1 per VAT group of each deposit invoice, naming it (BG-3); never a prepaid amount (BT-113)."""
     rows = []
-    for deposit in deposits:
+    for deposit, left in deposits.items():
         with translation.override(language):
             name = _("Less deposit invoice %(number)s") % {"number": deposit.number}
         rows += [
@@ -257,25 +270,25 @@ def _deductions(deposits: Sequence[Invoice], *, start: int, language: str) -> li
                 kind=Line.Kind.LINE,
                 name=name,
                 quantity=Decimal(-1),
-                unit_price=pricing.major(group.base_minor, deposit.currency),
-                vat_category=group.category,
-                vat_rate=group.rate,
-                net_minor=-group.base_minor,
+                unit_price=pricing.major(base, deposit.currency),
+                vat_category=category,
+                vat_rate=rate,
+                net_minor=-base,
                 deducts=deposit,
             )
-            for group in deposit.vat_groups.all()
+            for (category, rate), (base, _vat) in left.items()
         ]
     for position, row in enumerate(rows, start=start):
         row.position = position
     return rows
 
 
-def _refuse_less_than_deposit(whole: Groups, billed: Groups, share: Groups, deposits: Sequence[Invoice]) -> None:
+def _refuse_less_than_deposit(whole: Groups, billed: Groups, share: Groups, deposits: Mapping[Invoice, Groups]) -> None:
     """What is left after a partial invoice must be enough for the final one to deduct the deposits from."""
     held: dict[tuple[str, Decimal], int] = defaultdict(int)
-    for deposit in deposits:
-        for group in deposit.vat_groups.all():
-            held[group.category, group.rate] += group.base_minor
+    for left in deposits.values():
+        for key, (base, _vat) in left.items():
+            held[key] += base
     for key, (base, _vat_minor) in whole.items():
         # `billed` holds the deposits already, so what it leaves is net of them.
         if held[key] and base - billed.get(key, (0, 0))[0] - share.get(key, (0, 0))[0] < 0:

@@ -24,11 +24,12 @@ LONGEST = 4000
 
 @dataclass(frozen=True)
 class Crediting:
-    """The credit note that solves a dispute: all that is left (`quantities` None) or quantities by line id."""
+    """The credit note that solves a dispute: all that is left (`quantities` None), quantities by line id, or an amount."""
 
     quantities: Mapping[int, Decimal] | None
     reason: str
     invoice_again: bool
+    amount_minor: int | None = None
 
 
 def may_dispute(member: Membership) -> bool:
@@ -105,6 +106,7 @@ def solve_dispute(
                 quantities=crediting.quantities,
                 reason=crediting.reason,
                 invoice_again=crediting.invoice_again,
+                amount_minor=crediting.amount_minor,
                 by=by,
                 now=now,
             )

@@ -4,7 +4,6 @@ Leaving and pausing take effect when the period that is paid ends, and can be ta
 what was invoiced for the days that are left is credited, to the day.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +18,7 @@ from portico.accounts.models import Event, Membership, User
 from portico.billing import letters, pricing
 from portico.billing.actions import ahead, standing
 from portico.billing.actions.arrears import papers_of, reactivate
+from portico.billing.actions.bill import left_to_credit
 from portico.billing.actions.issue import Groups, Paper, Totalled, bases_of, issue_paper, row_of
 from portico.billing.actions.settle import allocate_credit_note
 from portico.billing.models import Invoice, InvoiceLine, Quotation, Subscription
@@ -198,13 +198,7 @@ def given_back(row: Subscription, *, on: date) -> list[GivenBack]:
         days = Period(period.start, period.end)
         left = Fraction((days.end - max(on, days.start)).days, days.days)
         own = Q(period=period) | Q(period=None, order__subscription=row, issued_on__lt=days.end)
-        for invoice in (
-            papers_of(row)
-            .filter(own)
-            .order_by("id")
-            .select_related("order__version__quotation")
-            .prefetch_related("vat_groups")
-        ):
+        for invoice in papers_of(row).filter(own).order_by("id").select_related("order__version__quotation"):
             one = _of_invoice(row, invoice, days, left)
             if one is not None and all(known.invoice.pk != invoice.pk for known in found):
                 found.append(one)
@@ -230,13 +224,30 @@ def _of_invoice(row: Subscription, invoice: Invoice, days: Period, left: Fractio
                 discount_percent=Decimal(0), part_days=1, part_of_days=1, net_minor=net,
             )
         )  # fmt: skip
+    creditable = left_to_credit(invoice)
+    rows = _no_more_than(creditable, rows, invoice.currency)
     if not rows:
         return None
-    groups: dict[tuple[str, Decimal], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    vats = {(group.category, group.rate): group.vat_minor for group in invoice.vat_groups.all()}
+    groups: Groups = {}
     for key, base in bases_of(rows).items():
-        groups[key] = base, min(pricing.vat_minor(base, key[1]), max(vats.get(key, 0), 0))
-    return GivenBack(invoice, rows, dict(groups))
+        left_base, left_vat = creditable[key]
+        vat = left_vat if base == left_base else min(pricing.vat_minor(base, key[1]), max(left_vat, 0))
+        groups[key] = base, vat
+    return GivenBack(invoice, rows, groups)
+
+
+def _no_more_than(left: Groups, rows: list[InvoiceLine], currency: str) -> list[InvoiceLine]:
+    """The rows, the last ones cut, so that no VAT group is given back more than other credit notes left of it."""
+    room = {key: max(base, 0) for key, (base, _vat) in left.items()}
+    kept: list[InvoiceLine] = []
+    for row in rows:
+        key = row.vat_category, row.vat_rate
+        net = min(row.net_minor, room.get(key, 0))
+        if net:
+            row.position, row.net_minor, row.unit_price = len(kept) + 1, net, _price(net, currency)
+            room[key] -= net
+            kept.append(row)
+    return kept
 
 
 def _price(net_minor: int, currency: str) -> Decimal:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
+from portico.billing.actions.bill import left_to_credit
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
 from portico.billing.actions.dunning import pauses_of
@@ -34,6 +35,7 @@ from portico.kit import formats
 from portico.kit.answers import pdf_answer, xml_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
+from portico.kit.money import parse_amount
 from portico.kit.periods import today
 from portico.kit.spreadsheet import Column, amount, as_csv, column, decimal, is_asked
 from portico.kit.text import paragraphs
@@ -220,7 +222,7 @@ def check(request: StaffRequest, number: str) -> HttpResponseRedirect:
 @staff("finance")
 @require_http_methods(["GET", "HEAD", "POST"])
 def credit(request: StaffRequest, number: str) -> HttpResponse:
-    """A credit note for the whole invoice or for quantities of its lines, with its reason."""
+    """A credit note for the whole invoice, for quantities of its lines or for an amount, with its reason."""
     invoice = find(request, number)
     lines = creditable(invoice)
     typed, errors, error, status = dict[int, str](), dict[int, str](), "", 200
@@ -243,6 +245,8 @@ def credit(request: StaffRequest, number: str) -> HttpResponse:
         "invoice": invoice,
         "rows": [(line, left, typed.get(line.pk, "")) for line, left in lines],
         "scope": scope,
+        "left_minor": left_minor(invoice),
+        "amount": request.POST.get("amount", "")[:40],
         "reason": request.POST.get("reason", ""),
         "again": request.POST.get("again", ""),
         "errors": errors,
@@ -253,32 +257,39 @@ def credit(request: StaffRequest, number: str) -> HttpResponse:
 
 def make(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mapping[int, Decimal]) -> Invoice:
     """The credit note of the posted form; Invalid when it cannot be made like that."""
-    asked = crediting_of(request, scope, quantities)
+    asked = crediting_of(request, invoice, scope, quantities)
     with transaction.atomic():
         return credit_invoice(
             invoice=invoice,
             quantities=asked.quantities,
             reason=asked.reason,
             invoice_again=asked.invoice_again,
+            amount_minor=asked.amount_minor,
             by=request.user,
             now=timezone.now(),
         )
 
 
-def crediting_of(request: StaffRequest, scope: str, quantities: Mapping[int, Decimal]) -> Crediting:
+def crediting_of(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mapping[int, Decimal]) -> Crediting:
     """What a posted form wants credited; Invalid when that cannot be."""
     reason = " ".join(paragraphs(request.POST.get("reason", "")).split())
     if len(reason) > 300:
         raise Invalid(_("The reason stands on the credit note: at most 300 characters."))
-    if scope not in {"full", "lines"} or request.POST.get("again") not in {"yes", "no"}:
+    if scope not in {"full", "lines", "amount"} or request.POST.get("again") not in {"yes", "no"}:
         raise Invalid(_("Choose how much is credited, and whether it will be invoiced again."))
     if scope == "lines" and not any(quantities.values()):
         raise Invalid(_("Enter the quantity to credit for at least one line."))
-    return Crediting(None if scope == "full" else quantities, reason, request.POST.get("again") == "yes")
+    amount_minor = None
+    if scope == "amount":
+        amount_minor = parse_amount(request.POST.get("amount", "")[:40], invoice.currency, request.user.language)
+    chosen = quantities if scope == "lines" else None
+    return Crediting(chosen, reason, request.POST.get("again") == "yes", amount_minor)
 
 
 def creditable(invoice: Invoice) -> list[tuple[InvoiceLine, Decimal]]:
-    """The lines of which something is left to credit, with how much."""
+    """The lines of which something is left to credit, with how much; none when all of the invoice was credited."""
+    if invoice.total_minor and not left_minor(invoice):
+        return []
     lines = (
         invoice.lines.filter(kind__in=[Line.Kind.LINE, Line.Kind.ALLOWANCE, Line.Kind.CHARGE])
         .annotate(credited=Sum("credited_by__quantity"))
@@ -286,6 +297,11 @@ def creditable(invoice: Invoice) -> list[tuple[InvoiceLine, Decimal]]:
     )
     with_left = [(line, line.quantity - (line.credited or Decimal(0))) for line in lines]
     return [(line, left) for line, left in with_left if left]
+
+
+def left_minor(invoice: Invoice) -> int:
+    """What no credit note took of the invoice, VAT included."""
+    return sum(base + vat for base, vat in left_to_credit(invoice).values())
 
 
 # The customer's credit -------------------------------------------------------------------------------------------------
@@ -364,12 +380,12 @@ def solve(request: StaffRequest, number: str) -> HttpResponse:
         try:
             if errors:
                 raise Invalid(_("Look at the quantities again."))
-            if scope not in {"stands", "full", "lines"}:
+            if scope not in {"stands", "full", "lines", "amount"}:
                 raise Invalid(_("Choose how the dispute ends."))
             note = solve_dispute(
                 invoice=invoice,
                 answer=paragraphs(request.POST.get("answer", "")),
-                crediting=None if scope == "stands" else crediting_of(request, scope, quantities),
+                crediting=None if scope == "stands" else crediting_of(request, invoice, scope, quantities),
                 by=request.user,
                 now=timezone.now(),
             )
@@ -388,6 +404,7 @@ def solve(request: StaffRequest, number: str) -> HttpResponse:
         "dispute": invoice.disputes.filter(solved_at=None).select_related("by").first(),
         "rows": [(line, left, typed.get(line.pk, "")) for line, left in lines],
         "scope": scope,
+        "left_minor": left_minor(invoice),
         "posted": request.POST,
         "errors": errors,
         "error": error,

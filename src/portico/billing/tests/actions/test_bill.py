@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +13,13 @@ from django.db import transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from portico.billing import pricing
 from portico.billing.actions import bill
 from portico.billing.actions import order as orders
-from portico.billing.actions.credit import credit_invoice
+from portico.billing.actions.credit import credit_invoice, spread
 from portico.billing.models import Invoice, InvoiceLine, Order, OrderLine
 from portico.kit.errors import Conflict, Invalid
+from portico.kit.money import exponent
 
 if TYPE_CHECKING:
     from portico.cast import World
@@ -179,6 +182,125 @@ def test_credit_notes_by_line_end_at_exactly_the_invoice(world: "World", lines, 
         assert groups(notes) == groups([invoice])
         with pytest.raises(Conflict):
             credit(world, invoice, None)
+
+
+def credit_amount(world: "World", invoice: Invoice, amount_minor: int) -> Invoice:
+    with transaction.atomic():
+        return credit_invoice(
+            invoice=invoice, quantities=None, amount_minor=amount_minor, reason="Agreed", invoice_again=False,
+            by=world.omar, now=world.now,
+        )  # fmt: skip
+
+
+@example(lines=[(Decimal(1), Decimal("0.01"), 0, ("S", Decimal(20)))] * 2, steps=[("amount", 1)] * 3)
+@given(
+    lines=LINES,
+    steps=st.lists(
+        st.tuples(st.sampled_from(["amount", "amount", "lines"]), st.integers(1, 9)), min_size=1, max_size=4
+    ),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_credit_notes_by_amount_and_by_line_end_at_exactly_the_invoice(world: "World", lines, steps) -> None:  # type: ignore[no-untyped-def]  # hypothesis gives them
+    with undone():
+        invoice = bill.invoice_rest(an_order(world, lines), by=None, now=world.now)
+        left = invoice.total_minor
+        for how, share in steps:
+            if how == "amount":
+                amount = left * share // 10 or 1
+                if amount > left:
+                    continue
+                assert credit_amount(world, invoice, amount).total_minor == amount, "to the cent what was asked"
+            else:
+                part = {
+                    line.pk: (line.quantity * share / 40).quantize(Decimal("0.001")) for line in invoice.lines.all()
+                }
+                try:
+                    credit(world, invoice, {key: value for key, value in part.items() if value} or None)
+                except (Invalid, Conflict):
+                    continue  # amounts left less in a group than these quantities cost
+            taken, whole = groups(list(invoice.credit_notes.all())), groups([invoice])
+            for key, (base, vat) in taken.items():
+                assert 0 <= base <= whole[key][0]
+                assert 0 <= vat <= whole[key][1]
+            left = invoice.total_minor - sum(note.total_minor for note in invoice.credit_notes.all())
+        if left:
+            credit(world, invoice, None)
+        notes = list(invoice.credit_notes.all())
+        assert groups(notes) == groups([invoice])
+        for note in notes:
+            assert sum(line.net_minor for line in note.lines.filter(kind="line")) == note.lines_net_minor
+        for again in (lambda: credit(world, invoice, None), lambda: credit_amount(world, invoice, 1)):
+            if not invoice.total_minor:
+                continue  # nothing to credit, which may be said as often as one likes
+            with pytest.raises(Conflict, match="left to credit"):
+                again()
+
+
+AMOUNTS = st.lists(
+    st.tuples(
+        st.sampled_from([Decimal(20), Decimal(10), Decimal(8), Decimal("5.5"), Decimal(0)]), st.integers(1, 10**7)
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda pair: pair[0],
+)
+
+
+@given(bases=AMOUNTS, parts=st.lists(st.integers(1, 99), max_size=5), currency=st.sampled_from(["EUR", "JPY"]))
+def test_an_amount_is_spread_over_the_rates_so_that_base_times_rate_is_the_vat(
+    bases: list[tuple[Decimal, int]], parts: list[int], currency: str
+) -> None:
+    most = 10 if currency == "JPY" else 100  # as in Japan
+    left = {("S", rate): (base, pricing.vat_minor(base, rate)) for rate, base in bases if rate <= most}
+    whole, unit = sum(map(sum, left.values())), 10 ** exponent(currency)
+    for part in [*parts, 100]:
+        amount = whole * part // 100
+        if not amount:
+            continue
+        found = spread(left, amount, currency)
+        assert sum(base + vat for base, vat in found.values()) == amount
+        for key, (base, vat) in found.items():
+            assert 0 <= base <= left[key][0]
+            assert 0 <= vat <= left[key][1]
+            assert abs(base * key[1] / 100 - vat) < max(unit, 1), "BR-CO-17"
+            in_proportion = Fraction(amount * sum(left[key]), whole)
+            assert abs(base + vat - in_proportion) <= 1
+        left = {key: (b - found.get(key, (0, 0))[0], v - found.get(key, (0, 0))[1]) for key, (b, v) in left.items()}
+        whole -= amount
+
+
+def test_a_quantity_that_costs_more_than_amounts_left_is_refused(world: "World") -> None:
+    order = an_order(world, [(Decimal(2), Decimal(100), 0, ("S", Decimal(20)))])
+    with transaction.atomic():
+        invoice = bill.invoice_rest(order, by=None, now=world.now)
+    note = credit_amount(world, invoice, 12_345)
+    assert (note.net_minor, note.vat_minor, note.total_minor) == (10_287, 2_058, 12_345)
+    line = note.lines.get()
+    assert (line.name, line.quantity, line.unit_price) == (f"Credit on invoice {invoice.number}", 1, Decimal("102.87"))
+    with pytest.raises(Invalid, match=r"No more than €97\.13 without VAT is left to credit at 20%"):
+        credit(world, invoice, {invoice.lines.get().pk: Decimal(1)})
+    for wrong in (0, -1, 24_000 - 12_345 + 1):
+        with pytest.raises(Invalid, match=r"no more than €116\.55 is left"):
+            credit_amount(world, invoice, wrong)
+    rest = credit(world, invoice, None)
+    assert [(row.name, row.quantity, row.net_minor) for row in rest.lines.order_by("position")] == [
+        ("Line 1", Decimal(2), 20_000),
+        ("Credited before", Decimal(-1), -10_287),
+    ]
+    assert (rest.net_minor, rest.vat_minor) == (9_713, 1_942)
+
+
+def test_what_is_left_of_a_deposit_is_deducted(world: "World") -> None:
+    order = an_order(world, [(Decimal(2), Decimal(100), 0, ("S", Decimal(20)))], deposit_percent=Decimal(50))
+    with transaction.atomic():
+        deposit = bill.issue_deposit(order, by=None, now=world.now)
+    credit_amount(world, deposit, 2_400)
+    with transaction.atomic():
+        final = bill.invoice_rest(order, by=None, now=world.now)
+    assert (final.net_minor, final.vat_minor) == (20_000 - 8_000, 4_000 - 1_600)
+    assert [line.net_minor for line in final.lines.filter(deducts=deposit)] == [-8_000]
+    with pytest.raises(Conflict, match="credit that one instead"):
+        credit_amount(world, deposit, 100)
 
 
 def test_more_than_is_left_cannot_be_credited(world: "World") -> None:

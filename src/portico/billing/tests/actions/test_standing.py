@@ -587,6 +587,20 @@ def test_what_was_credited_before_is_not_given_back_again(world: World) -> None:
     assert leave.given_back(one, on=day) == []
 
 
+def test_an_amount_credited_before_leaves_so_much_less_to_give_back(world: World) -> None:
+    (one,) = renewing(world, 1)
+    run(world)
+    one.refresh_from_db()
+    invoice = Invoice.objects.get(period__subscription=one)
+    credit.credit_invoice(
+        invoice=invoice, quantities=None, amount_minor=invoice.total_minor - 100, reason="Goodwill",
+        invoice_again=False, by=world.omar, now=world.now,
+    )  # fmt: skip
+    (note,) = leave.end_now(subscription=one, reason="Closed", by=world.omar, now=world.now)
+    assert (note.total_minor, [line.net_minor for line in note.lines.all()]) == (100, [note.net_minor])
+    assert books.verify() == []
+
+
 def test_a_renewal_asked_for_in_a_pause_does_not_charge_the_days_of_the_pause(world: World) -> None:
     one = yearly(world, term=1, days_ago=20)
     by = world.member(world.camille)

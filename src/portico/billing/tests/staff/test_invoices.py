@@ -257,6 +257,31 @@ def test_parts_are_credited_to_the_cent_until_nothing_is_left(world: World, clie
     assert world.invoice(OVERDUE).payment_state == "credited"
 
 
+def test_an_amount_is_credited_and_the_page_says_what_is_left(world: World, client_for: Browser) -> None:
+    client, here = client_for(world.omar), where(world, OVERDUE, "credit/")
+    by_amount = WHOLE | {"scope": "amount", "reason": "Goodwill"}
+    assert client.post(here, by_amount | {"amount": "200.50"}).status_code == 302
+    note, invoice = Invoice.objects.latest("id"), world.invoice(OVERDUE)
+    assert (note.total_minor, note.vat_minor, invoice.amount_due_minor) == (20_050, 3_342, 187_200 - 20_050)
+    assert "At most €1,671.50 is left to credit" in text_of(client.get(here))
+    before = books()
+    for amount, changes, told in (
+        ("1671.51", {}, "no more than €1,671.50 is left"),
+        ("0", {}, "above zero"),
+        ("-5", {}, "above zero"),
+        ("", {}, "number"),
+        ("1.005", {}, "has no such small part"),
+        ("5", {"again": "yes"}, "credited for good"),
+    ):
+        answer = client.post(here, by_amount | {"amount": amount} | changes)
+        assert (answer.status_code, told in text_of(answer)) == (400, True), amount
+        assert main_form(answer)["amount"] == amount
+    assert books() == before, "no number was taken"
+    assert client.post(here, WHOLE).status_code == 302
+    assert world.invoice(OVERDUE).payment_state == "credited"
+    assert client.get(here).status_code == 409
+
+
 @pytest.mark.parametrize(
     ("quantity", "changes", "told"),
     [
