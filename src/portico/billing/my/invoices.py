@@ -1,11 +1,12 @@
 """The customer's invoices: looked up, read, paid one by one or together, kept as a file."""
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -31,7 +32,9 @@ from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import exponent
 from portico.kit.periods import today
 from portico.kit.prepared import Asked, prepared
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.kit.text import paragraphs
+from portico.statuses import status_of
 
 STATUSES = {
     "to_pay": lazy("To pay"),
@@ -53,6 +56,20 @@ SORTS = {
     "amount_due": Sort(lazy("Amount Due, highest first"), ["-amount_due_minor", "-id"]),
     "-amount_due": Sort(lazy("Amount Due, lowest first"), ["amount_due_minor", "id"]),
 }
+COLUMNS = (
+    Column(lazy("Number"), lambda row: row["printed_number"] or row["number"]),
+    column(lazy("Title"), "title"),
+    column(lazy("Date"), "issued_on"),
+    column(lazy("Due date"), "due_on"),
+    Column(lazy("Status"), lambda row: status_of("invoice", row["status"])[2]),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Net"), "net_minor"),
+    amount(lazy("VAT"), "vat_minor"),
+    amount(lazy("Total incl. VAT"), "total_minor"),
+    amount(lazy("Amount Due"), "amount_due_minor"),
+    column(lazy("Purchase order"), "po_number"),
+    column(lazy("Credit note"), "credit_note"),
+)
 SEARCHED = ("number", "printed_number", "title", "po_number")
 SOON_DAYS = 7
 MOST_TOGETHER = 100
@@ -64,7 +81,7 @@ MOST_TOGETHER = 100
 
 @member()
 @require_safe
-def index(request: MemberRequest) -> HttpResponse:
+def index(request: MemberRequest) -> HttpResponseBase:
     """All invoices of the customer; the status stands just before Amount Due."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.member.customer.seller.zone)
@@ -74,6 +91,8 @@ def index(request: MemberRequest) -> HttpResponse:
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
         search=matching(request, q, SEARCHED, ("total_minor", "amount_due_minor")) if q else None,
     )  # fmt: skip
+    if is_asked(request.GET):
+        return as_file(request.GET, found, COLUMNS, "invoices", partial(complete, day=day))
     for row in found.rows:
         complete(row, day)
     payable = [row for row in found.rows if row["is_payable"]]
@@ -96,8 +115,8 @@ def rows_of(status: str, *, customer: Any, member: Any, day: Any) -> Any:
         rows = rows.of_status(status, day)
     credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
     return rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
-        "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
-        "payment_state", "credit_note",
+        "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "net_minor", "vat_minor",
+        "total_minor", "amount_due_minor", "payment_state", "po_number", "credit_note",
     )  # fmt: skip
 
 

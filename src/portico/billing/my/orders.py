@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -28,6 +28,8 @@ from portico.kit.errors import Conflict, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
 from portico.kit.prepared import Asked, prepared
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
+from portico.statuses import status_of
 
 STATUSES = {
     "awaiting_payment": lazy("Awaiting payment"),
@@ -41,6 +43,18 @@ SORTS = {
     "total": Sort(lazy("Total, highest first"), ["-total_minor", "-id"]),
     "-total": Sort(lazy("Total, lowest first"), ["total_minor", "id"]),
 }
+COLUMNS = (
+    column(lazy("Number"), "number"),
+    column(lazy("Title"), "title"),
+    column(lazy("Date"), "ordered_on"),
+    Column(lazy("Status"), lambda row: status_of("order", row["state"])[2]),
+    Column(lazy("Delivery"), lambda row: status_of("delivery", row["delivery"])[2]),
+    Column(lazy("Invoicing"), lambda row: status_of("invoicing", row["invoicing"])[2]),
+    Column(lazy("Payment"), lambda row: status_of("settlement", row["payment"])[2]),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Total incl. VAT"), "total_minor"),
+    amount(lazy("Amount Due"), "left_minor"),
+)
 SHORT = 12
 """So many lines are told one by one beside the sheet."""
 
@@ -50,7 +64,7 @@ SHORT = 12
 
 @member()
 @require_safe
-def index(request: MemberRequest) -> HttpResponse:
+def index(request: MemberRequest) -> HttpResponseBase:
     """All orders of the customer."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     texts, amounts = ("number", "title", "po_number", "database_name"), ("total_minor", "left_minor")
@@ -60,10 +74,17 @@ def index(request: MemberRequest) -> HttpResponse:
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
         search=matching(request, q, texts, amounts) if q else None,
     )  # fmt: skip
+    if is_asked(request.GET):
+        return as_file(request.GET, found, COLUMNS, "orders", complete)
     for row in found.rows:
-        row |= statuses(row["state"], row)
-        row["payment"] = payment_word(row["state"], row["left_minor"], row["invoicing"])
+        complete(row)
     return render(request, "billing/my/orders/index.html", {"list": found})
+
+
+def complete(row: dict[str, Any]) -> None:
+    """Add what follows from a row's values: how far it is delivered, invoiced and paid."""
+    row |= statuses(row["state"], row)
+    row["payment"] = payment_word(row["state"], row["left_minor"], row["invoicing"])
 
 
 def rows_of(status: str, *, customer: Any, member: Any) -> Any:

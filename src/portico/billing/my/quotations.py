@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import F, Q
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -32,6 +32,8 @@ from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
 from portico.kit.prepared import Asked, prepared
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
+from portico.statuses import status_of
 
 State = QuotationVersion.State
 STATUSES = {
@@ -50,6 +52,16 @@ SORTS = {
     "total": Sort(lazy("Total, highest first"), ["-total_minor", "-id"]),
     "-total": Sort(lazy("Total, lowest first"), ["total_minor", "id"]),
 }
+COLUMNS = (
+    column(lazy("Number"), "number"),
+    column(lazy("Version"), "version"),
+    column(lazy("Title"), "title"),
+    column(lazy("Date"), "sent_at"),
+    column(lazy("Valid Until"), "valid_until"),
+    Column(lazy("Status"), lambda row: status_of("quotation", row["status"])[2]),
+    column(lazy("Currency"), "currency"),
+    amount(lazy("Total incl. VAT"), "total_minor"),
+)
 WARN_DAYS = 7
 
 
@@ -58,7 +70,7 @@ WARN_DAYS = 7
 
 @member()
 @require_safe
-def index(request: MemberRequest) -> HttpResponse:
+def index(request: MemberRequest) -> HttpResponseBase:
     """All quotations that were sent to the customer, rejected ones included."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.member.customer.seller.zone)
@@ -71,11 +83,17 @@ def index(request: MemberRequest) -> HttpResponse:
         sorts=SORTS,
         search=matching(request, q, ("number", "title"), ("total_minor",)) if q else None,
     )
-    for row in found.rows:
+
+    def complete(row: dict[str, Any]) -> None:
         row["status"] = (
             "expired" if row["state"] in QuotationVersion.OPEN and row["valid_until"] < day else row["state"]
         )
         row["days_left"] = (row["valid_until"] - day).days if row["status"] in QuotationVersion.OPEN else None
+
+    if is_asked(request.GET):
+        return as_file(request.GET, found, COLUMNS, "quotations", complete)
+    for row in found.rows:
+        complete(row)
     return render(request, "billing/my/quotations/index.html", {"list": found, "warn_days": WARN_DAYS})
 
 

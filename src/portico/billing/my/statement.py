@@ -20,7 +20,7 @@ from portico.billing.statement import (
     statement_pdf,
 )
 from portico.kit.answers import pdf_answer
-from portico.kit.spreadsheet import is_asked, rows_as_csv
+from portico.kit.spreadsheet import is_asked, rows_as_file
 
 
 @member(whole=True)
@@ -31,7 +31,7 @@ def index(request: MemberRequest) -> HttpResponseBase:
     cut = read_cut(request.GET, customer, now=now)
     statement = statement_of(customer, cut, now=now)
     if is_asked(request.GET):
-        return rows_as_csv(statement.entries, CSV, f"statement-{cut.start}-{cut.end}")
+        return rows_as_file(request.GET, statement.entries, CSV, f"statement-{cut.start}-{cut.end}")
     if is_paper_asked(request.GET):
         return pdf_answer(statement_pdf(customer, statement, now=now), f"statement-{cut.start}-{cut.end}.pdf")
     context = {

@@ -22,7 +22,7 @@ from portico.billing.statements.table import DAY_FORMATS, HOLDS, Reading, cut, g
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.htmx import is_fragment
 from portico.kit.listing import Sort, chosen_status, listing, search_words
-from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.statuses import status_of
 
 STATUSES = {
@@ -77,7 +77,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         row["said"] = _(reason) if reason and row["state"] == BankEntry.State.OPEN else row["note"]
 
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "bank", complete)
+        return as_file(request.GET, found, COLUMNS, "bank", complete)
     for row in found.rows:
         complete(row)
     return render(request, "billing/staff/bank/index.html", {"list": found})

@@ -35,7 +35,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, search_words
 from portico.kit.periods import today
-from portico.kit.spreadsheet import amount, as_csv, column, is_asked, rows_as_csv
+from portico.kit.spreadsheet import amount, as_file, column, is_asked, rows_as_file
 from portico.kit.text import one_line
 
 SORTS = {
@@ -69,7 +69,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
     fields = "id legal_name city country currency open_minor open_invoices".split()
     found = listing(rows.values(*fields), request.GET, q=q, status="", statuses={}, sorts=SORTS)
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "customers")
+        return as_file(request.GET, found, COLUMNS, "customers")
     return render(request, "billing/staff/customers/index.html", {"list": found})
 
 
@@ -113,7 +113,7 @@ def statement(request: StaffRequest, number: int) -> HttpResponseBase:
     cut = read_cut(request.GET, customer, now=now)
     made = statement_of(customer, cut, now=now)
     if is_asked(request.GET):
-        return rows_as_csv(made.entries, CSV, f"statement-{customer.pk}-{cut.start}-{cut.end}")
+        return rows_as_file(request.GET, made.entries, CSV, f"statement-{customer.pk}-{cut.start}-{cut.end}")
     if is_paper_asked(request.GET):
         return pdf_answer(statement_pdf(customer, made, now=now), f"statement-{customer.pk}-{cut.start}-{cut.end}.pdf")
     context = {

@@ -26,7 +26,7 @@ from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_decimal
 from portico.kit.periods import today
-from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.kit.text import one_line
 
 STATUSES = {
@@ -84,7 +84,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         row["status"] = "overdue" if row["days_late"] > 0 else row["payment_state"]
 
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "reminders", complete)
+        return as_file(request.GET, found, COLUMNS, "reminders", complete)
     for row in found.rows:
         complete(row)
     context = {"list": found, "stages": STATUSES, "by_stage": [(STATUSES[key], n) for key, n in by_stage.items()]}

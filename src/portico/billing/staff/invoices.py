@@ -37,7 +37,7 @@ from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_amount
 from portico.kit.periods import today
-from portico.kit.spreadsheet import Column, amount, as_csv, column, decimal, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, decimal, is_asked
 from portico.kit.text import paragraphs
 from portico.statuses import status_of
 
@@ -109,7 +109,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         row["status"] = "credit_note" if row["is_credit_note"] else status_of_invoice
 
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "invoices", complete)
+        return as_file(request.GET, found, COLUMNS, "invoices", complete)
     for row in found.rows:
         complete(row)
     return render(request, "billing/staff/invoices/index.html", {"list": found, "today": day})

@@ -25,7 +25,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_decimal
-from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.statuses import status_of
 
 STATUSES = {
@@ -82,7 +82,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         row["invoicing"] = progress(row["counted"], row["invoiced_lines"], row["billed_lines"])
 
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "orders", complete)
+        return as_file(request.GET, found, COLUMNS, "orders", complete)
     for row in found.rows:
         complete(row)
     return render(request, "billing/staff/orders/index.html", {"list": found})

@@ -29,7 +29,7 @@ from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_amount
 from portico.kit.periods import today
-from portico.kit.spreadsheet import Column, amount, as_csv, column, decimal, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, decimal, is_asked
 from portico.kit.text import one_line
 from portico.statuses import status_of
 
@@ -114,7 +114,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         row["why"] = _(row["review"]) if row["review"] and row["reviewed_at"] is None else ""
 
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "payments", complete)
+        return as_file(request.GET, found, COLUMNS, "payments", complete)
     for row in found.rows:
         complete(row)
     return render(request, "billing/staff/payments/index.html", {"list": found, "zone": request.seller.zone})

@@ -42,7 +42,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
-from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.kit.text import one_line
 from portico.statuses import status_of
 
@@ -117,7 +117,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         row["currency"] = row["current__currency"] or row["customer__currency"]
 
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "quotations", complete)
+        return as_file(request.GET, found, COLUMNS, "quotations", complete)
     for row in found.rows:
         complete(row)
     return render(request, "billing/staff/quotations/index.html", {"list": found, "today": day})

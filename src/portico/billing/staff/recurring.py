@@ -1,15 +1,14 @@
 """Recurring revenue on the desk: what runs, what will be renewed by month, what came and went; picture, table, file."""
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
-from io import StringIO
+from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import render
 from django.urls import path
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_safe
 
 from portico.accounts.access import StaffRequest, staff
@@ -17,7 +16,22 @@ from portico.billing.recurring import MOVEMENTS, Recurring, recurring
 from portico.kit import formats
 from portico.kit.charts import Bars, bars
 from portico.kit.periods import today
-from portico.kit.spreadsheet import cell, decimal, is_asked
+from portico.kit.spreadsheet import amount, column, is_asked, rows_as_file
+
+WORDS = {
+    "new": lazy("New"),
+    "expansion": lazy("Expansion"),
+    "contraction": lazy("Contraction"),
+    "churn": lazy("Churn"),
+}
+COLUMNS = (
+    column(lazy("Currency"), "currency"),
+    column(lazy("Month"), "month"),
+    *(amount(WORDS[name], name) for name in MOVEMENTS),
+    amount(lazy("Due"), "due"),
+    amount(lazy("MRR"), "mrr"),
+    amount(lazy("ARR"), "arr"),
+)
 
 
 @staff()
@@ -26,7 +40,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
     """The figures of each currency."""
     found = recurring(request.seller, today(timezone.now(), request.seller.zone))
     if is_asked(request.GET):
-        return as_file(found)
+        return rows_as_file(request.GET, months_of(found), COLUMNS, "recurring")
     language = request.user.language
     parts = [
         (
@@ -57,28 +71,20 @@ def drawn(figures: Mapping[date, int], currency: str, language: str) -> Bars:
     return bars(rows, currency, language)
 
 
-def as_file(found: list[Recurring]) -> HttpResponse:
+def months_of(found: list[Recurring]) -> Iterator[dict[str, Any]]:
     """One row for each currency and month: what came and went, what is due; and the figures of today."""
-    words = {"new": _("New"), "expansion": _("Expansion"), "contraction": _("Contraction"), "churn": _("Churn")}
-    sheet = StringIO()
-    writer = csv.writer(sheet)
-    writer.writerow(
-        [_("Currency"), _("Month"), *(words[name] for name in MOVEMENTS), _("Due"), _("MRR"), _("ARR")]
-    )  # fmt: skip
     for one in found:
         moved = {row["month"]: row for row in one.movements()}
         now = min(one.due)
         for month in sorted({*moved, *one.due}):
             row = moved.get(month)
-            values = [decimal(row[name], one.currency) if row else None for name in MOVEMENTS]
-            values.append(decimal(one.due.get(month), one.currency))
-            values += [
-                decimal(minor, one.currency) if month == now else None for minor in (one.mrr_minor, one.arr_minor)
-            ]
-            writer.writerow([one.currency, f"{month:%Y-%m}", *(cell(value) for value in values)])
-    answer = HttpResponse("\ufeff" + sheet.getvalue(), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="recurring.csv"'
-    return answer
+            yield {name: row[name] if row else None for name in MOVEMENTS} | {
+                "currency": one.currency,
+                "month": f"{month:%Y-%m}",
+                "due": one.due.get(month),
+                "mrr": one.mrr_minor if month == now else None,
+                "arr": one.arr_minor if month == now else None,
+            }
 
 
 urlpatterns = [path("reports/recurring/", index, name="recurring.index")]

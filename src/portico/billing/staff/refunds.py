@@ -21,7 +21,7 @@ from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_amount
-from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.kit.text import one_line
 from portico.statuses import status_of
 
@@ -69,7 +69,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
     )  # fmt: skip
     if is_asked(request.GET):
-        return as_csv(found, COLUMNS, "refunds")
+        return as_file(request.GET, found, COLUMNS, "refunds")
     context = {"list": found, "zone": request.seller.zone}
     return render(request, "billing/staff/refunds/index.html", context)
 

@@ -19,7 +19,7 @@ from portico.billing.models import RenewalRun, Subscription
 from portico.kit.errors import Missing
 from portico.kit.listing import Sort, listing, plain
 from portico.kit.periods import today
-from portico.kit.spreadsheet import Column, as_csv, column, decimal, is_asked
+from portico.kit.spreadsheet import Column, as_file, column, decimal, is_asked
 
 KINDS = {RenewalRun.Kind.REAL: lazy("Run"), RenewalRun.Kind.REHEARSAL: lazy("Rehearsal")}
 SORTS = {"newest": Sort(lazy("Newest first"), ["-id"])}
@@ -53,7 +53,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
     rows = RenewalRun.objects.filter(seller=request.seller).values(*COLUMNS, by=F("started_by__name"))
     found = listing(rows, request.GET, statuses={}, sorts=SORTS)
     if is_asked(request.GET):
-        return as_csv(found, CELLS, "renewals")
+        return as_file(request.GET, found, CELLS, "renewals")
     for row in found.rows:
         row["kind_name"], row["status"] = KINDS[row["kind"]], status_of_run(row)
         row["seconds"] = max(((row["finished_at"] or now) - row["started_at"]).total_seconds(), 0.0)

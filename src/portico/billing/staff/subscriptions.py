@@ -37,7 +37,7 @@ from portico.billing.subscribed import (
 from portico.kit.errors import Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
-from portico.kit.spreadsheet import Column, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, as_file, column, is_asked
 from portico.statuses import status_of
 
 SORTS = {
@@ -71,9 +71,8 @@ def index(request: StaffRequest) -> HttpResponseBase:
         rows = rows.filter(state=status)
     if is_asked(request.GET):
         named = rows.values(*COLUMNS, customer__legal_name=F("customer__legal_name"))
-        return as_csv(
-            listing(named, request.GET, q=q, status=status, statuses=STATUSES, sorts=SORTS), CELLS, "subscriptions"
-        )
+        whole = listing(named, request.GET, q=q, status=status, statuses=STATUSES, sorts=SORTS)
+        return as_file(request.GET, whole, CELLS, "subscriptions")
     found = listing(
         rows.values(*COLUMNS),
         request.GET,
