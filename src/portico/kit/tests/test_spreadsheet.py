@@ -49,7 +49,8 @@ def test_in_a_workbook_amounts_are_numbers_and_days_are_days() -> None:
     number, day, at, total, count, _word = row
     assert number == Cell("text", "INV-1", "0")
     assert (day.kind, day.value, day.shown) == ("number", "46329", "yyyy-mm-dd")
-    assert (at.kind, float(at.value)) == ("number", pytest.approx(46329 + 12.5 / 24))
+    assert at.kind == "number"
+    assert float(at.value) == pytest.approx(46329 + 12.5 / 24)
     assert (total.kind, Decimal(total.value), total.shown) == ("number", Decimal("-1234.5"), "0.00")
     assert (count.kind, count.value) == ("number", "7")
 
