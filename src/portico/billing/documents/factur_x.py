@@ -1,13 +1,10 @@
 """A PDF that says of itself that it is a Factur-X invoice: what its metadata (XMP) must hold beside the attached CII.
 
 typst attaches the file and writes PDF/A-3 and PDF/UA-1, but knows no metadata of others; so the declaration is put into the
-packet that it wrote. Nothing else is touched, and the same file gives the same bytes.
+packet that it wrote, while the file is packed (`packed`). The same file gives the same bytes.
 """
 
-import io
-
-import pikepdf
-
+from portico.billing.documents.packed import packed
 from portico.billing.documents.render import Attachment
 
 NAME = "factur-x.xml"
@@ -44,28 +41,18 @@ def attachment(cii: bytes) -> Attachment:
 
 
 def declared(pdf: bytes) -> bytes:
-    """The same PDF with the declaration of the `NAME` that is attached to it."""
-    with pikepdf.open(io.BytesIO(pdf)) as opened:
-        metadata = opened.Root.Metadata
-        packet = metadata.read_bytes().decode()
-        properties = "".join(PROPERTY.format(name=name, words=words) for name, (words, _value) in PROPERTIES.items())
-        said = "".join(f"<fx:{name}>{value}</fx:{name}>" for name, (_words, value) in PROPERTIES.items())
-        description = (
-            '<rdf:Description rdf:about="" xmlns:fx="urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#">'
-            f"{said}</rdf:Description>"
-        )
-        for mark, added in ((_END_OF_SCHEMAS, SCHEMA.format(properties=properties)), (_END, description)):
-            assert packet.count(mark) == 1, "typst writes its metadata otherwise"
-            packet = packet.replace(mark, added + mark)
-        opened.Root.Metadata = pikepdf.Stream(
-            opened, packet.encode(), Type=pikepdf.Name.Metadata, Subtype=pikepdf.Name.XML
-        )
-        written = io.BytesIO()
-        opened.save(
-            written,
-            deterministic_id=True,
-            object_stream_mode=pikepdf.ObjectStreamMode.generate,
-            compress_streams=True,
-            stream_decode_level=pikepdf.StreamDecodeLevel.none,
-        )
-        return written.getvalue()
+    """The same PDF, packed, with the declaration of the `NAME` that is attached to it."""
+    return packed(pdf, metadata=_with_declaration)
+
+
+def _with_declaration(packet: str) -> str:
+    properties = "".join(PROPERTY.format(name=name, words=words) for name, (words, _value) in PROPERTIES.items())
+    said = "".join(f"<fx:{name}>{value}</fx:{name}>" for name, (_words, value) in PROPERTIES.items())
+    description = (
+        '<rdf:Description rdf:about="" xmlns:fx="urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#">'
+        f"{said}</rdf:Description>"
+    )
+    for mark, added in ((_END_OF_SCHEMAS, SCHEMA.format(properties=properties)), (_END, description)):
+        assert packet.count(mark) == 1, "typst writes its metadata otherwise"
+        packet = packet.replace(mark, added + mark)
+    return packet

@@ -163,7 +163,9 @@ class Row:
     amount: str = ""
 
     def data(self) -> dict[str, Data]:
-        return dict(vars(self))
+        """For the template; `plain`: the words stand as they are, without a break of their own or a word to be broken."""
+        words = (self.name, self.detail, *self.cells)
+        return vars(self) | {"plain": not any("\n" in text or "\u200b" in text for text in words)}
 
 
 def _row(sheet: Sheet, line: SheetLine) -> Row:
