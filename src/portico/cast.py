@@ -196,6 +196,7 @@ def _companies(now: datetime) -> World:
         support_email="help@northwind.example",
         privacy_email="privacy@northwind.example",
         bank_account_name="Northwind Software SAS",
+        sepa_creditor_id="FR72ZZZ123456",
         iban="FR7630006000011234567890189",
         bic="AGRIFRPP",
     )

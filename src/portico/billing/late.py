@@ -11,14 +11,18 @@ from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 
+from django.utils.translation import gettext as _
+
 from portico.kit.money import round_half_away, within_limits
 
 YEAR_DAYS = 365
 ECB = "ecb"
 BUNDESBANK = "bundesbank"
+OENB = "oenb"
 HALF_YEARS: dict[str, dict[tuple[int, int], Decimal]] = {
-    # European Central Bank, main refinancing operations, rate in force on the first day of the half-year
-    # (ecb.europa.eu, "Key ECB interest rates").
+    # European Central Bank, main refinancing operations, rate in force on the first day of the half-year. Through 2024, 2nd
+    # half: table of the Banque de France (banque-france.fr/en/policy-rates, read for this file); 2025, 1st half: quoted in
+    # the Bundesbank's announcement of 2.27 %. Later ones were not compared with a source: `CHECKED_THROUGH`.
     ECB: {
         (2023, 1): Decimal("2.5"),
         (2023, 2): Decimal(4),
@@ -28,7 +32,8 @@ HALF_YEARS: dict[str, dict[tuple[int, int], Decimal]] = {
         (2025, 2): Decimal("2.15"),
         (2026, 1): Decimal("2.15"),
     },
-    # Deutsche Bundesbank, Basiszinssatz nach § 247 BGB (bundesbank.de).
+    # Deutsche Bundesbank, Basiszinssatz nach § 247 (1) BGB: moves by the points that the rate above moved, from -0.88 on
+    # 1 January 2021 (the Bundesbank's announcement); 2.27 on 1 January 2025 as announced.
     BUNDESBANK: {
         (2023, 1): Decimal("1.62"),
         (2023, 2): Decimal("3.12"),
@@ -38,7 +43,15 @@ HALF_YEARS: dict[str, dict[tuple[int, int], Decimal]] = {
         (2025, 2): Decimal("1.27"),
         (2026, 1): Decimal("1.27"),
     },
+    # Oesterreichische Nationalbank, Basiszinssatz, as quoted by solidbau.at (2023) and finanzrechner.at (2024). It moves in
+    # steps of half a point at least, so that it cannot be told from the rate above; later ones are not known here.
+    OENB: {
+        (2023, 1): Decimal("1.88"),
+        (2024, 1): Decimal("3.88"),
+    },
 }
+CHECKED_THROUGH: dict[str, tuple[int, int]] = {ECB: (2025, 1), BUNDESBANK: (2025, 1), OENB: (2024, 1)}
+"""The last half-year whose rate was compared with a published source."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,8 @@ class Rule:
     fee_minor: int
     source: str
     rounded_up_to: Decimal = Decimal(0)
+    checked: bool = False
+    """Whether points and fee were compared with a publication of today, not only with the law as it is remembered."""
 
     def percent(self, year: int, half: int) -> Decimal | None:
         """The yearly rate of a half-year; None when its reference rate is not known here."""
@@ -63,7 +78,8 @@ class Rule:
 
 _EU = Rule(ECB, Decimal(8), 40_00, "Directive 2011/7/EU, Art. 3 and 6")
 RULES: dict[str, Rule] = {
-    "FR": Rule(ECB, Decimal(10), 40_00, "Code de commerce, art. L441-10 II and D441-5"),
+    "FR": Rule(ECB, Decimal(10), 40_00, "Code de commerce, art. L441-10 II and D441-5", checked=True),
+    "AT": Rule(OENB, Decimal("9.2"), 40_00, "UGB §§ 456 and 458"),
     "DE": Rule(BUNDESBANK, Decimal(9), 40_00, "BGB § 288 (2) and (5)"),
     "BE": Rule(
         ECB,
@@ -80,6 +96,26 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("CY", "EE", "FI", "GR", "HR", "LT", "LV", "MT", "PT", "SI", "SK"), _EU),
 }
 """By the seller's country. Elsewhere nothing is claimed by itself."""
+
+
+def is_checked(rule: Rule) -> bool:
+    """Whether its points, its fee and each of its rates were compared with a publication."""
+    return rule.checked and CHECKED_THROUGH[rule.reference] >= max(HALF_YEARS[rule.reference])
+
+
+def statutory_terms(country: str) -> list[list[str]]:
+    """What an invoice from this country must say of late payment, as title and text in the active language.
+
+    France: rate of the penalties, the fixed fee, and whether paying early is rewarded (Code de commerce, art. L441-9 I and
+    L441-10 II). The other countries here do not ask for it on the invoice.
+    """
+    if country != "FR":
+        return []
+    words = _(
+        "Penalties for late payment at the rate of the European Central Bank's main refinancing operations plus ten points, "
+        "and a fixed recovery fee of €40 (Code de commerce, art. L441-10). No discount for early payment."
+    )
+    return [[_("Late payment"), words]]
 
 
 @dataclass(frozen=True)

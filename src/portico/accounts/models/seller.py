@@ -32,7 +32,7 @@ class Seller(Address):
         Privacy.COMPANY: (
             "legal_name short_name street street_2 postcode city region country vat_id tax_registration "
             "company_registration legal_form_note support_email privacy_email iban bic bank_account_name "
-            "contact_name phone electronic_address"
+            "contact_name phone electronic_address sepa_creditor_id"
         ),
     }
 
@@ -57,6 +57,7 @@ class Seller(Address):
     bank_account_name = models.CharField(max_length=70, blank=True)
     iban = models.CharField(max_length=34, blank=True)
     bic = models.CharField(max_length=11, blank=True)
+    sepa_creditor_id = models.CharField(max_length=35, blank=True, help_text="BT-90, of mandates for direct debits")
 
     class Meta:
         verbose_name, verbose_name_plural = _("company"), _("company")

@@ -2,19 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
 from portico.accounts.models.customer import lock_identities
 from portico.billing import letters
+from portico.billing.actions.means import means_of_auto_pay
 from portico.billing.actions.settle import begin_payment_state
 from portico.billing.documents.einvoice import terms
 from portico.billing.documents.einvoice.own_rules import Finding, findings
+from portico.billing.late import statutory_terms
 from portico.billing.models import ExchangeRate, Invoice, InvoiceLine, InvoiceVat, NumberSeries
 from portico.billing.models.invoice import in_order
 from portico.billing.models.line import LINE_FIELDS, Line
@@ -86,7 +89,7 @@ class Paper:
     due_days: int
     prepaid: bool = False
     means: Mapping[str, str] = field(default_factory=dict)
-    """How a prepaid one was paid, as BG-16 says it: `code` (UNTDID 4461) and what belongs to it. Empty: not known."""
+    """How it was paid, or will be by itself, as BG-16 says it: `code` (UNTDID 4461) and what belongs to it. Empty: unknown."""
 
 
 def issue_paper(paper: Paper, *, by: User | None, now: datetime) -> Invoice:
@@ -107,10 +110,13 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
     day = today(now, seller.zone)
     rows: list[InvoiceLine] = []
     groups: list[InvoiceVat] = []
+    collected = means_of_auto_pay(invoices, day)
     counter = NumberSeries.locked(seller, series, day)
     sold_by = seller_block(seller)
-    for paper in papers:
+    for paper, means in zip(papers, collected, strict=True):
         invoice = paper.invoice
+        if means and not paper.means and not paper.prepaid:
+            paper = replace(paper, means=means)
         add_up(invoice, paper.content)
         own_rows, own_groups = with_invoice(paper.content.rows, invoice), vat_groups(invoice, paper.content.groups)
         content = frozen_content(paper, sold_by, own_rows, own_groups, day)
@@ -214,7 +220,7 @@ def frozen_content(
             "vat": invoice.vat_minor,
             "total": invoice.total_minor,
         },
-        "terms": paper.terms,
+        "terms": paper.terms or terms_by_law(invoice),
         "prepaid": paper.prepaid,
     } | {name: value for name, value in more_frozen(paper, seller, rows, day).items() if value}
 
@@ -241,13 +247,46 @@ def more_frozen(paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine
 
 
 def vat_at_home(invoice: Invoice, home: str, day: date) -> dict[str, Any] | None:
-    """VAT charged in a foreign currency, in the seller's (BT-111; Directive 2006/112/EC Art. 230); None without a rate."""
+    """VAT charged in a foreign currency, in the seller's (BT-111; Directive 2006/112/EC Art. 230); None without a rate.
+
+    What takes an invoice back is converted as that was, so that both together are nothing (Art. 91).
+    """
     if invoice.currency == home or not invoice.vat_minor:
         return None
-    found = ExchangeRate.on(invoice.seller, invoice.currency, day)
+    taken_back = invoice.refers_to.content.get("vat_in_seller_currency") if invoice.refers_to else None
+    if taken_back:
+        rate, since = Decimal(taken_back["rate"]), date.fromisoformat(taken_back["on"])
+        found: ExchangeRate | None = ExchangeRate(
+            seller=invoice.seller, currency=invoice.currency, rate=rate, valid_from=since
+        )
+    else:
+        found = ExchangeRate.on(invoice.seller, invoice.currency, day)
     if found is None:
         return None
     return {"minor": found.at_home(invoice.vat_minor), "rate": plain(found.rate), "on": found.valid_from.isoformat()}
+
+
+def without_rate(invoice: Invoice, content: Mapping[str, Any]) -> list[Finding]:
+    """VAT in a foreign currency must stand in the seller's too (Directive 2006/112/EC Art. 230; BR-53): it waits for a rate.
+
+    Left out it would be an invoice that the tax office does not take, so it is refused before a number is taken.
+    """
+    home = content["seller"]["currency"]
+    if invoice.currency == home or not invoice.vat_minor or content.get("vat_in_seller_currency"):
+        return []
+    words = _(
+        "The VAT must stand in %(home)s too, and no exchange rate of %(currency)s is known. Enter one under Settings, "
+        "Exchange rates, then try again."
+    ) % {"home": home, "currency": invoice.currency}
+    return [Finding("BR-53", words)]
+
+
+def terms_by_law(invoice: Invoice) -> list[list[str]]:
+    """What a paper without terms of its own must say all the same, in its language: a renewal has no quotation."""
+    if invoice.kind == Invoice.Kind.CREDIT_NOTE:
+        return []
+    with translation.override(invoice.language):
+        return statutory_terms(invoice.seller.country)
 
 
 def wrong_before_issue(paper: Paper, *, now: datetime) -> list[Finding]:
@@ -263,8 +302,9 @@ def wrong_before_issue(paper: Paper, *, now: datetime) -> list[Finding]:
 def what_is_wrong(paper: Paper, content: dict[str, Any], buyer: dict[str, str], day: date) -> list[Finding]:
     """The product's own EN 16931 checks of a paper that has no number yet; a currency without e-invoices has none."""
     invoice = paper.invoice
+    missing = without_rate(invoice, content)
     if not terms.can_be_electronic(invoice.currency):
-        return []
+        return missing
     head = terms.Head(
         kind=invoice.kind,
         number="-",
@@ -274,7 +314,7 @@ def what_is_wrong(paper: Paper, content: dict[str, Any], buyer: dict[str, str], 
         earlier=tuple((number, None) for number, _on in content.get("earlier", [])),
         periods=terms.period_of(content),
     )
-    return findings(terms.build(head, content, buyer), buyer["einvoice_profile"])
+    return missing + findings(terms.build(head, content, buyer), buyer["einvoice_profile"])
 
 
 def frozen_line(line: InvoiceLine) -> list[Any]:

@@ -37,6 +37,7 @@ def save_kept(
         brand=kept.brand[:30],
         last4=kept.last4[:4],
         expires_on=expires_on(kept),
+        mandate_reference=kept.mandate[:35],
         consent=consent,
         consent_at=at,
         consent_by=by,

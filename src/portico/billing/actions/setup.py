@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from stdnum import bic as stdnum_bic
 from stdnum import iban as stdnum_iban
+from stdnum.eu import at_02 as stdnum_creditor
 
 from portico.accounts import letters
 from portico.accounts.models import Customer, Membership, Seller, User
@@ -283,6 +284,7 @@ class BankStep(Step):
     bank_account_name = word(70)
     iban = word(42)
     bic = word(11)
+    sepa_creditor_id = word(35)
 
     def clean_iban(self) -> str:
         """ISO 13616 with its check digits."""
@@ -297,6 +299,13 @@ class BankStep(Step):
         if text.strip() and not stdnum_bic.is_valid(text):
             raise ValidationError(_("This is no valid BIC. Check it for a typing error."))
         return str(stdnum_bic.compact(text))
+
+    def clean_sepa_creditor_id(self) -> str:
+        """AT-02 of the SEPA rulebook, with its check digits."""
+        text = str(self.cleaned_data["sepa_creditor_id"])
+        if text.strip() and not stdnum_creditor.is_valid(text):
+            raise ValidationError(_("This is no valid creditor identifier. Check it for a typing error."))
+        return str(stdnum_creditor.compact(text))
 
 
 class ProductStep(Step):

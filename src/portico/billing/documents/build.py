@@ -237,19 +237,47 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
             vat_in_seller_currency=_vat_at_home(content, invoice),
             seller_currency=seller.get("currency", ""),
             terms=term_texts(content["terms"]),
-            notes=(_("Already paid. Nothing is left to pay."),) if content["prepaid"] else (),
+            notes=_paying_notes(content),
             payment=payment_of(
                 seller,
                 reference,
                 amount_minor=invoice.amount_due_minor if live else invoice.total_minor,
                 currency=invoice.currency,
             )
-            if not (credit or content["prepaid"]) and reference
+            if not (credit or content["prepaid"] or charged_by_itself(content)) and reference
             else None,
             stamp=stamp,
             stamp_tone=tone,
             footer=footer_lines(seller),
         )
+
+
+def charged_by_itself(content: Mapping[str, Any]) -> bool:
+    """Whether auto-pay was on when the paper was issued: it asks for no transfer."""
+    return bool((content.get("means") or {}).get("auto"))
+
+
+def _paying_notes(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """That it is paid, or how it will be without anybody doing anything."""
+    if content["prepaid"]:
+        return (_("Already paid. Nothing is left to pay."),)
+    if not charged_by_itself(content):
+        return ()
+    means = content["means"]
+    if means["code"] == "48":
+        how = _("We charge your saved card ending in %(digits)s.") % {"digits": means["card"]}
+    elif means["code"] == "59":
+        how = _(
+            "We collect it by SEPA direct debit from your account ending in %(digits)s. Mandate %(mandate)s, our creditor "
+            "identifier %(creditor)s."
+        ) % {
+            "digits": means["account"].lstrip("*"),
+            "mandate": means["mandate"],
+            "creditor": means["creditor"],
+        }
+    else:
+        how = _("We charge your saved way to pay.")
+    return (" ".join((_("Auto-pay is on: you need not transfer anything."), how)),)
 
 
 def reference_of(invoice: Invoice) -> str:

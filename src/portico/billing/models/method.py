@@ -38,7 +38,7 @@ class SavedMethod(models.Model):
             "id customer provider kind is_default consent consent_at created_at removed_at detached_at next_detach_at "
             "detach_attempts expiry_told_on"
         ),
-        Privacy.PAYMENT: "provider_customer provider_method brand last4 expires_on",
+        Privacy.PAYMENT: "provider_customer provider_method brand last4 expires_on mandate_reference",
         Privacy.ACTOR: "consent_by removed_by",
     }
 
@@ -51,6 +51,7 @@ class SavedMethod(models.Model):
     brand = models.CharField(max_length=30, blank=True)
     last4 = models.CharField(max_length=4, blank=True)
     expires_on = models.DateField(null=True, help_text="the last day a card is good")
+    mandate_reference = models.CharField(max_length=35, blank=True, help_text="of a SEPA direct debit, BT-89")
     expiry_told_on = models.DateField(null=True, help_text="when its owner was told that it expires")
     is_default = models.BooleanField(default=False)
     consent = models.CharField(max_length=500)

@@ -160,6 +160,8 @@ class Kept:
     last4: str = ""
     expires: tuple[int, int] | None = None
     """Year and month after which a card is no longer good."""
+    mandate: str = ""
+    """The reference of a SEPA mandate, where the provider names it."""
 
 
 @dataclass(frozen=True)

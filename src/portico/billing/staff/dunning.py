@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
 from portico.billing.actions import dunning
-from portico.billing.late import HALF_YEARS, RULES
+from portico.billing.late import HALF_YEARS, RULES, is_checked
 from portico.billing.models import DunningPause, DunningRules, Invoice, Reminder
 from portico.billing.staff.desk import by_id
 from portico.kit.errors import Invalid, Missing
@@ -219,6 +219,7 @@ def rules(request: StaffRequest) -> HttpResponse:
         "rule": rule,
         "latest": max(HALF_YEARS[rule.reference]) if rule else None,
         "percent": rule.percent(*max(HALF_YEARS[rule.reference])) if rule else None,
+        "checked": rule is not None and is_checked(rule),
     }
     return render(request, "billing/staff/dunning/rules.html", context, status=400 if error else 200)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from portico.billing.late import RULES, Claim, claim_of
+from portico.billing.late import BUNDESBANK, ECB, HALF_YEARS, RULES, Claim, claim_of
 
 
 def claimed(country: str, due_on: date, day: date, **more: object) -> Claim:
@@ -45,3 +45,14 @@ def test_a_rate_that_is_not_known_gives_no_interest() -> None:
 def test_what_is_switched_off_or_in_another_currency_is_not_claimed() -> None:
     assert claimed("FR", date(2025, 9, 1), date(2025, 10, 1), fee=False, interest=False) == Claim()
     assert claimed("FR", date(2025, 9, 1), date(2025, 10, 1), currency="NOK").fee_minor == 0
+
+
+def test_the_german_rate_moves_by_the_points_of_the_european_one() -> None:
+    """§ 247 (1) BGB: from -0.88 on 1 January 2021, when the European rate stood at zero."""
+    for half, rate in HALF_YEARS[BUNDESBANK].items():
+        assert rate == HALF_YEARS[ECB][half] - Decimal("0.88")
+
+
+def test_austria_knows_its_fee_and_guesses_no_rate() -> None:
+    assert RULES["AT"].percent(2024, 1) == Decimal("13.08")
+    assert claimed("AT", date(2025, 9, 1), date(2025, 10, 1)) == Claim(40_00, 0)

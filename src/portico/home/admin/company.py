@@ -56,6 +56,7 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
             "bank_account_name": lazy("Account holder"),
             "iban": lazy("IBAN"),
             "bic": lazy("BIC"),
+            "sepa_creditor_id": lazy("SEPA creditor identifier"),
             "accent": lazy("Colour"),
             "contact_name": lazy("Contact for invoices"),
             "phone": lazy("Telephone"),
@@ -68,6 +69,7 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
             "company_registration": lazy("Such as RCS Nantes 404 833 048."),
             "legal_form_note": lazy("Such as the share capital."),
             "bank_account_name": lazy("Where it is not your legal name."),
+            "sepa_creditor_id": lazy("Named by the mandates of your direct debits, such as FR72ZZZ123456."),
             "accent": lazy("Your logo is uploaded on the desk, under Settings, Look."),
             "contact_name": lazy("A person or department. XRechnung asks for it and for the telephone number."),
             "electronic_address": lazy("An e-mail address, or scheme and identifier such as 9930:DE123456789."),
@@ -118,7 +120,7 @@ class TheSeller(Pages):
         (lazy("Address"), {"fields": ["street", "street_2", "postcode", "city", "country"]}),
         (lazy("On papers and pages"), {"fields": ["legal_form_note", "support_email", "privacy_email", "accent"]}),
         (lazy("Usual values"), {"fields": ["currency", "language", "time_zone"]}),
-        (lazy("Bank account"), {"fields": ["bank_account_name", "iban", "bic"]}),
+        (lazy("Bank account"), {"fields": ["bank_account_name", "iban", "bic", "sepa_creditor_id"]}),
         (lazy("E-invoices"), {"fields": ["contact_name", "phone", "electronic_address"]}),
     ]
 

@@ -255,6 +255,7 @@ def kept(method: Mapping[str, Any] | None) -> Kept | None:
         brand=str(method["brand"]),
         last4=str(method["last4"]),
         expires=(int(year), int(month)) if year and month else None,
+        mandate=f"SANDBOX-{str(method['reference'])[-12:].upper()}" if method["kind"] == "sepa_debit" else "",
     )
 
 

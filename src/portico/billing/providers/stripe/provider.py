@@ -168,7 +168,7 @@ class Stripe(Provider):
                 if found is None:
                     return SavingReport(Said.NOTHING)
                 reference = found["id"]
-            session = sessions.retrieve(reference, {"expand": ["setup_intent.payment_method"]})
+            session = sessions.retrieve(reference, {"expand": ["setup_intent.payment_method", "setup_intent.mandate"]})
         return words.saving_of_session(session)
 
     def detach(self, provider_method: str) -> None:

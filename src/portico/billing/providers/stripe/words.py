@@ -121,8 +121,8 @@ def report_of_intent(intent: Thing, account: str) -> Report:
     )
 
 
-def kept_of(method: Any) -> Kept | None:
-    """A saved method, where Stripe gave it whole and with its customer."""
+def kept_of(method: Any, mandate: Any = None) -> Kept | None:
+    """A saved method, where Stripe gave it whole and with its customer; a debit's mandate where it is known too."""
     found = whole(method)
     if found is None or not value(found, "customer"):
         return None
@@ -136,6 +136,7 @@ def kept_of(method: Any) -> Kept | None:
         brand=str(value(about, "brand", "")),
         last4=str(value(about, "last4", "")),
         expires=(int(year), int(month)) if year and month else None,
+        mandate=str(value(value(value(whole(mandate), "payment_method_details", {}), kind, {}), "reference", "")),
     )
 
 
@@ -146,7 +147,8 @@ def saving_of_session(session: Thing) -> SavingReport:
     if session["status"] == "expired":
         said = Said.EXPIRED
     elif session["status"] == "complete":
-        kept = kept_of(value(intent, "payment_method")) if value(intent, "status") == "succeeded" else None
+        done = value(intent, "status") == "succeeded"
+        kept = kept_of(value(intent, "payment_method"), value(intent, "mandate")) if done else None
         said = Said.SUCCEEDED if kept is not None else Said.ASK if intent is None else Said.OPEN
         if value(intent, "status") in {"canceled", "requires_payment_method"}:
             said, failure = Said.FAILED, str(value(value(intent, "last_setup_error", {}), "code", ""))[:40]

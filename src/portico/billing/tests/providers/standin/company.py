@@ -100,11 +100,13 @@ class Company:
     def shown(self, thing: Thing, expand: list[str] | None = None) -> Thing:
         """A thing as it is answered, with what was asked to be expanded."""
         made = {name: value for name, value in thing.items() if name != "order" and not name.startswith("_")}
-        for path in expand or []:
-            first, _dot, rest = path.partition(".")
-            inner = made.get(first)
+        paths = [path.partition(".") for path in expand or []]
+        for name in {first for first, _dot, _rest in paths}:
+            inner = made.get(name)
             if isinstance(inner, str) and inner in self.things:
-                made[first] = self.shown(self.things[inner], [rest] if rest else [])
+                made[name] = self.shown(
+                    self.things[inner], [rest for first, _dot, rest in paths if first == name and rest]
+                )
         return json.loads(json.dumps(made))  # type: ignore[no-any-return]  # it was one
 
     # Checkout
@@ -189,12 +191,21 @@ class Company:
         self._attach(session, method)
         setup = self.new(
             "setup_intent", "seti", status="succeeded", payment_method=method["id"], customer=session["customer"],
-            last_setup_error=None,
+            last_setup_error=None, mandate=self._mandate(method),
         )  # fmt: skip
         session |= {"status": "complete", "url": None, "setup_intent": setup["id"]}
         self.tell("setup_intent.succeeded", setup)
         self.tell("checkout.session.completed", session)
         return "saved"
+
+    def _mandate(self, method: Thing) -> str | None:
+        if method["type"] != "sepa_debit":
+            return None
+        about = {"type": "sepa_debit", "sepa_debit": {"reference": "STANDIN0001", "url": f"{self.address}/mandate"}}
+        made = self.new(
+            "mandate", "mandate", payment_method=method["id"], payment_method_details=about, status="active"
+        )
+        return str(made["id"])
 
     def _attach(self, session: Thing, method: Thing) -> None:
         if session["customer"] is None:
