@@ -33,6 +33,7 @@ LONGEST_WORD = 28
 """Letters without a place to break that the narrowest column still takes."""
 _LONG_WORD = re.compile(rf"[^\s\u200b]{{{LONGEST_WORD + 1},}}")
 _BREAKS_AFTER = re.compile(r"([@/._\-])(?=[^\s@/._\-])")
+_WIDE, _NARROW = frozenset("mwMW%@—"), frozenset(" \u00a0\u202f.,;:'’|!()[]/ijltfrI-")
 _LANGUAGE = re.compile(r"([a-z]{2,3})(?:[-_]([a-z]{2}))?$", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,190}$")
 
@@ -138,15 +139,26 @@ def _shows_discount(sheet: Sheet) -> bool:
     return any(line.discount_percent for line in sheet.lines)
 
 
+def _shows_price(sheet: Sheet) -> bool:
+    """Whether any line has a price: a receipt, a letter or a request for payment lists sums alone."""
+    return any(line.unit_price is not None for line in sheet.lines)
+
+
+def _shows_vat(sheet: Sheet) -> bool:
+    """Whether any line has a rate: outside the scope of VAT there is none."""
+    return any(group.category != "O" for group in sheet.vat)
+
+
 def _columns(sheet: Sheet) -> list[Data]:
     if sheet.columns:
         return [say(heading) for heading in sheet.columns]
     amount = _("Amount, %(currency)s") % {"currency": sheet.currency}
     if _shows_progress(sheet):
         return [_("Description"), _("Ordered"), _("Delivered"), _("Invoiced"), amount]
+    price = [_("Quantity"), _("Unit price")] if _shows_price(sheet) else []
     discount = [_("Discount")] if _shows_discount(sheet) else []
-    vat = [_("VAT")] if sheet.vat else []
-    return [_("Description"), _("Quantity"), _("Unit price"), *discount, *vat, amount]
+    vat = [_("VAT")] if _shows_vat(sheet) else []
+    return [_("Description"), *price, *discount, *vat, amount]
 
 
 @dataclass(frozen=True)
@@ -192,7 +204,9 @@ def _row(sheet: Sheet, line: SheetLine) -> Row:
         delivered = _quantity(line.delivered_quantity, line.unit, language)
         cells = [quantity, delivered, _quantity(line.invoiced_quantity, line.unit, language)]
     else:
-        cells = [quantity, price, *([discount] if _shows_discount(sheet) else []), *([vat] if sheet.vat else [])]
+        cells = [quantity, price] if _shows_price(sheet) else []
+        cells += [discount] if _shows_discount(sheet) else []
+        cells += [vat] if _shows_vat(sheet) else []
     return Row(
         kind=line.kind,
         name=say(line.name),
@@ -212,7 +226,12 @@ def _widest(rows: Sequence[Row], columns: int) -> list[Data]:
         texts[-1].add(row.amount)
         for column, cell in zip(texts, row.cells, strict=False):
             column.add(cell)
-    return [sorted(column, key=lambda text: (-len(text), text))[:3] for column in texts]
+    return [sorted(column, key=lambda text: (-_width(text), text))[:3] for column in texts]
+
+
+def _width(text: str) -> float:
+    """About how wide a text is set, in figures: "10 mars 2026" has fewer letters than "16 sept. 2026" and is wider."""
+    return sum(1.5 if char in _WIDE else 0.5 if char in _NARROW else 1 for char in text)
 
 
 def _quantity(quantity: Decimal | None, unit: str, language: str) -> str:
