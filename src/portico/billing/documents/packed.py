@@ -30,7 +30,8 @@ def packed(pdf: bytes, *, metadata: Callable[[str], str]) -> bytes:
         raise ValueError("typst leaves numbers out")
     ends = dict(zip(sorted(places), [*sorted(places)[1:], start], strict=True))
     together = len(places) + 1
-    written, small = bytearray(pdf[: min(places)]), []
+    written = bytearray(pdf[: min(places)])
+    small: list[tuple[int, bytes]] = []
     entries = [bytes((0, 0, 0, 0, 255, 255))]
     for number, place in enumerate(places, 1):
         head, item = b"%d 0 obj\n" % number, pdf[place : ends[place]].rstrip()
