@@ -6,11 +6,13 @@ ask here for their readers.
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -19,6 +21,7 @@ from portico.accounts.models import Actor, Customer, InvoiceRecipient, LetterCho
 from portico.kit.addresses import absolute
 from portico.kit.models import Letter
 from portico.kit.outbox import MEMBER, STAFF, Drawn, Reader, Sender, kind, kinds, post
+from portico.kit.prepared import Given, Prepared, prepared
 
 DECIDES: Sequence[str] = ("owner", "approver")
 PAYS: Sequence[str] = ("owner", "billing")
@@ -68,21 +71,41 @@ def members_of(
     customers: Collection[int], roles: Sequence[str], event: str, *, why: str, but: User | None = None
 ) -> dict[int, list[Reader]]:
     """The same for several customers, by their ids, in one statement."""
+    optional = kinds()[event].optional
+    if len(customers) == 1:
+        people = people_of(tuple(roles), optional)(customer=next(iter(customers)), event=event)
+    else:
+        people = list(people_in(Q(customer__in=customers), roles, event if optional else None))
+    found: dict[int, list[Reader]] = {customer: [] for customer in customers}
+    for customer, key, email, name, language in people:
+        if but is None or key != but.pk:
+            found[customer].append(Reader(email, name, language, why, key))
+    return found
+
+
+def people_in(customers: Q, roles: Sequence[str], event: Any) -> "QuerySet[Membership, tuple[Any, ...]]":
+    """The active people of these customers who hold any of the roles, without those who do not want mails of `event`."""
     held = Q()
     for role in roles:
         held |= Q(**{f"is_{role}": True})
-    rows = Membership.objects.filter(held, customer__in=customers, user__is_active=True)
+    rows = Membership.objects.filter(customers, held, user__is_active=True)
     rows = rows.exclude(is_limited=True, is_owner=False)  # a mail could be about what such a member does not see
-    if but is not None:
-        rows = rows.exclude(user=but)
-    if kinds()[event].optional:
+    if event is not None:
         refused = LetterChoice.objects.filter(user=OuterRef("user"), event=event, wanted=False)
         rows = rows.filter(~Exists(refused))
-    found: dict[int, list[Reader]] = {customer: [] for customer in customers}
-    people = rows.order_by("pk").values_list("customer_id", "user_id", "user__email", "user__name", "user__language")
-    for customer, key, email, name, language in people:
-        found[customer].append(Reader(email, name, language, why, key))
-    return found
+    return rows.order_by("pk").values_list("customer_id", "user_id", "user__email", "user__name", "user__language")
+
+
+@cache
+def people_of(roles: tuple[str, ...], optional: bool) -> "Prepared[tuple[Any, ...]]":
+    """The same of one customer, asked for many a time."""
+    return Prepared(lambda: people_in(Q(customer=Given("customer")), roles, Given("event") if optional else None))
+
+
+@prepared
+def recipients_of(customer: Any) -> Any:
+    """The addresses that get a customer's invoices."""
+    return InvoiceRecipient.objects.filter(customer=customer).order_by("pk")
 
 
 def payers(customers: Collection[int], event: str, *, recipients: bool = False) -> dict[int, list[Reader]]:
@@ -90,7 +113,11 @@ def payers(customers: Collection[int], event: str, *, recipients: bool = False) 
     found = members_of(customers, PAYS, event, why="pays")
     if recipients:
         known = {customer: {reader.address.lower() for reader in readers} for customer, readers in found.items()}
-        for one in InvoiceRecipient.objects.filter(customer__in=customers).order_by("pk"):
+        if len(customers) == 1:
+            addresses = recipients_of(customer=next(iter(customers)))
+        else:
+            addresses = list(InvoiceRecipient.objects.filter(customer__in=customers).order_by("pk"))
+        for one in addresses:
             if one.email.lower() not in known[one.customer_id]:
                 found[one.customer_id].append(Reader(one.email, one.name, one.language, "recipient"))
     return found

@@ -16,6 +16,7 @@ from portico.billing.models import Invoice, Order, Payment, Quotation, Report, S
 from portico.kit.delivering import Message, draws, queue
 from portico.kit.models import WebhookDelivery, WebhookEndpoint
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 TYPES: dict[str, str | Promise] = {
     "subscription.created": _("A database was opened"),
@@ -78,12 +79,16 @@ def listen(events: Sequence[Event]) -> None:
         messages.setdefault(event.customer.seller_id, []).append(message)
     if not messages:
         return
-    takes = [WebhookEndpoint.State.ON, WebhookEndpoint.State.FAILING]
-    endpoints = list(WebhookEndpoint.objects.filter(seller__in=list(messages), state__in=takes))
     for seller, found in messages.items():
-        listening = [endpoint for endpoint in endpoints if endpoint.seller == seller]
+        listening = endpoints_of(seller=seller)
         if listening:
             queue(found, endpoints=listening, now=events[0].at)
+
+
+@prepared
+def endpoints_of(seller: Any) -> Any:
+    """The endpoints of a seller that take messages."""
+    return WebhookEndpoint.objects.filter(seller=seller, state__in=["on", "failing"])
 
 
 # What each holds -------------------------------------------------------------------------------------------------------

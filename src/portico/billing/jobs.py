@@ -23,6 +23,7 @@ from portico.billing.actions import (
     standing,
     verify,
 )
+from portico.billing.documents.drawn import draw_due
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -138,6 +139,12 @@ def renewals(now: datetime) -> int:
 def rehearsals(now: datetime) -> int:
     """What a run of renewals would do, where staff ask."""
     return sum(run.rehearse(seller, now=now) for seller in Seller.objects.all())
+
+
+@sweep(every=2)
+def quotation_papers(now: datetime) -> int:
+    """Open quotations that a customer looks at: their PDF is there before they are accepted."""
+    return draw_due(now=now)
 
 
 @sweep(every=2)

@@ -4,9 +4,13 @@ What is not genuine is answered with 400 and leaves nothing but a line in the lo
 """
 
 import logging
-from threading import BoundedSemaphore
+from contextlib import suppress
+from functools import cache
+from queue import Full, Queue
+from threading import BoundedSemaphore, Thread
 
 from django.conf import settings
+from django.db import close_old_connections, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -17,13 +21,16 @@ from django.views.decorators.http import require_POST
 from portico.accounts.access import public
 from portico.billing import providers
 from portico.billing.actions import notices
+from portico.billing.models import ProviderEvent
 from portico.billing.providers.base import Forged, NoSecret
 from portico.kit.crash import crashpoint
 from portico.kit.errors import Missing
 
 LARGEST = 256 * 1024
 AT_WORK = BoundedSemaphore(1)
-"""A process works on one notice at a time; what comes meanwhile is stored, answered, and left to the worker."""
+"""A process works on one notice at a time; what comes meanwhile is stored, answered, and worked on right after."""
+LEFT: "Queue[ProviderEvent]" = Queue(maxsize=16)
+"""What came meanwhile, for the one thread of this process that catches up; what does not fit is left to the worker."""
 logger = logging.getLogger("portico.webhooks")
 
 
@@ -57,7 +64,39 @@ def receive(request: HttpRequest, provider: str) -> HttpResponse:
             notices.work_on(event, now=now)
         finally:
             AT_WORK.release()
+    elif event is not None:
+        leave(event)
     return _answer("stored", 200)
+
+
+def leave(event: ProviderEvent) -> None:
+    """Let the thread that catches up work on a stored notice, so that a payer need not wait for the worker's next look."""
+    catching_up()
+    with suppress(Full):
+        LEFT.put_nowait(event)
+
+
+@cache
+def catching_up() -> Thread:
+    """The thread of this process that works on what is in `LEFT`, started once. It ends with the process: what it had not
+    done is stored, and the worker's."""
+    thread = Thread(target=_catch_up, name="notices", daemon=True)
+    thread.start()
+    return thread
+
+
+def _catch_up() -> None:
+    while True:
+        event = LEFT.get()
+        try:
+            with AT_WORK:
+                close_old_connections()
+                notices.work_on(event, now=timezone.now())
+        except Exception:  # such as a database that does not answer: the worker tries again
+            logger.exception("a stored notice is left to the worker")
+            connection.close()
+        finally:
+            LEFT.task_done()
 
 
 def _answer(words: str, status: int) -> HttpResponse:

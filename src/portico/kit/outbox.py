@@ -39,6 +39,7 @@ from django.utils.functional import Promise
 from django.utils.module_loading import autodiscover_modules
 from jinja2 import Environment
 
+from portico.kit.adding import add
 from portico.kit.addresses import absolute
 from portico.kit.crash import crashpoint
 from portico.kit.jobs import sweep
@@ -228,7 +229,7 @@ def post_all(news: Iterable[News]) -> int:
     assert connection.in_atomic_block, "a letter is written in the transaction of what it tells"
     letters = {letter.key: letter for one in news for letter in one.letters()}
     if letters:
-        Letter.objects.bulk_create(letters.values(), ignore_conflicts=True)
+        add(*letters.values(), ignore_conflicts=True)
     return len(letters)
 
 

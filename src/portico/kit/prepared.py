@@ -17,11 +17,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import QuerySet, Value
+from django.db.models import Model, QuerySet, Value
 from django.db.models.query import (
     ModelIterable,
     ValuesIterable,
@@ -106,6 +106,30 @@ class Prepared(Generic[Row]):
         """The first row, or None."""
         rows = self(**given)
         return rows[0] if rows else None
+
+
+@cache
+def by_key(model: type[Model]) -> Prepared[Any]:
+    """One row of a model by its key, alone."""
+    return Prepared(lambda: model._base_manager.filter(pk=Given("key")))
+
+
+def key_of(thing: Model) -> Any:
+    """The key of a row as a prepared query is given it, whatever its type."""
+    return thing._meta.pk.get_db_prep_value(thing.pk, connection)
+
+
+def reread(thing: Model) -> None:
+    """Read what the row of `thing` holds now, as `refresh_from_db` does; what is known of others that it names stays known.
+
+    Raises the model's DoesNotExist when the row is gone.
+    """
+    model = type(thing)
+    found = by_key(model).first(key=key_of(thing))
+    if found is None:
+        raise model.DoesNotExist(f"{model.__name__} {thing.pk}")  # type: ignore[attr-defined]  # models have it
+    for field in model._meta.concrete_fields:
+        setattr(thing, field.attname, getattr(found, field.attname))
 
 
 def planned_cursor() -> Any:

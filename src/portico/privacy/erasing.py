@@ -90,6 +90,14 @@ def words(user: User) -> int:
     return count + rejected.update(rejected_comment="")
 
 
+def papers_ahead(user: User) -> int:
+    """Papers of quotations that name the person and were drawn ahead; the worker draws the open ones anew."""
+    named = QuotationVersion.objects.filter(Q(quotation__contact=user) | Q(quotation__salesperson=user))
+    files = set(named.exclude(paper=None).values_list("paper", flat=True))
+    named.exclude(paper=None).update(paper=None, paper_key="")
+    return drop_files(files)
+
+
 def drop_files(ids: Iterable[int]) -> int:
     """Bytes that nothing refers to any more."""
     count = 0
@@ -129,9 +137,10 @@ def access(user: User) -> int:
 
 def identity(user: User) -> int:
     """Name, address, telephone, position, language: the login stays as an empty row that others point to."""
-    return User.objects.filter(pk=user.pk).update(
+    count = User.objects.filter(pk=user.pk).update(
         email=f"erased-{user.pk}{ledger.ERASED}", name="", title="", phone="", language="en", theme=""
     )
+    return count + papers_ahead(user)
 
 
 STEPS = (

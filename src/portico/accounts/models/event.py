@@ -9,6 +9,7 @@ from django.db import models
 from portico.accounts.models.api_key import ApiKey
 from portico.accounts.models.customer import Customer
 from portico.accounts.models.user import User
+from portico.kit.adding import add
 from portico.kit.privacy import Privacy
 
 Actor = User | ApiKey
@@ -117,7 +118,7 @@ class Event(models.Model):
     def record(cls, name: str, thing: models.Model, *, now: datetime, **about: Any) -> "Event":
         """Write one event about `thing` and tell the listeners; arguments as of `of`."""
         event = cls.of(name, thing, now=now, **about)
-        event.save(force_insert=True)
+        add(event)
         for listen in LISTENERS:
             listen([event])
         return event

@@ -4,6 +4,7 @@ A low room, like `settle`, which calls `paid`: it knows the models and the lette
 """
 
 from datetime import date, datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -11,6 +12,7 @@ from portico.accounts.models import Event, User
 from portico.billing import letters
 from portico.billing.models import Invoice, Order, Subscription, SubscriptionPeriod
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 
 def papers_of(subscription: object) -> QuerySet[Invoice]:
@@ -57,13 +59,19 @@ def _is_in_order(row: Subscription, day: date) -> bool:
     return renewed and not late.exists()
 
 
+@prepared
+def subscription_of(order: Any) -> Any:
+    """The subscription that an order is for, by its id."""
+    return Order.objects.filter(pk=order).values_list("subscription")
+
+
 def paid(invoice: Invoice, *, now: datetime) -> None:
     """An invoice was settled: its subscription may be in order again. Inside the settling transaction."""
     key = None
     if invoice.period_id:
         key = SubscriptionPeriod.objects.filter(pk=invoice.period_id).values_list("subscription", flat=True).first()
     elif invoice.order_id:
-        key = Order.objects.filter(pk=invoice.order_id).values_list("subscription", flat=True).first()
+        key = next((key for (key,) in subscription_of(order=invoice.order_id)), None)
     if key is None:
         return
     late = Subscription.objects.filter(pk=key, state__in=Subscription.LATE).select_for_update(of=("self",))

@@ -6,10 +6,11 @@ Every function here runs inside the caller's transaction and calls nobody outsid
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from django.db.models import F, Q
 from django.utils import translation
@@ -24,6 +25,7 @@ from portico.kit import formats
 from portico.kit.errors import Conflict
 from portico.kit.money import round_half_away
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 
 def priced(lines: Iterable[Line], currency: str) -> pricing.Priced:
@@ -58,10 +60,10 @@ def order_groups(order: Order) -> Groups:
     return groups_of(priced(order.lines.all(), order.currency))
 
 
-def billed_groups(order: Order) -> Groups:
-    """What the order's invoices took of each VAT group: deposits included, what was credited for good left out."""
+def billed_groups(papers: Iterable[Invoice]) -> Groups:
+    """What an order's counted invoices took of each VAT group: deposits included, what was credited for good left out."""
     billed: dict[tuple[str, Decimal], list[int]] = defaultdict(lambda: [0, 0])
-    for invoice in counted_invoices(order):
+    for invoice in papers:
         sign = -1 if invoice.kind == Invoice.Kind.CREDIT_NOTE else 1
         for group in invoice.vat_groups.all():
             billed[group.category, group.rate][0] += sign * group.base_minor
@@ -113,7 +115,28 @@ def is_deducted(deposit: Invoice) -> bool:
 
 def left_to_invoice(order: Order) -> bool:
     """Whether any line still has a quantity that no invoice took."""
-    return order.lines.filter(kind=Line.Kind.LINE).exclude(invoiced_quantity=F("quantity")).exists()
+    return bool(not_invoiced(order=order.pk))
+
+
+@prepared
+def not_invoiced(order: Any) -> Any:
+    """The lines of an order with a quantity that no invoice took; one is enough to know."""
+    rows = OrderLine.objects.filter(order=order, kind="line").exclude(invoiced_quantity=F("quantity"))
+    return rows.values_list("pk")[:1]
+
+
+@prepared
+def lines_to_lock(order: Any) -> Any:
+    """The lines of an order, locked."""
+    return OrderLine.objects.select_for_update().filter(order=order).order_by("position")
+
+
+@prepared
+def arrived_for(request: Any) -> Any:
+    """How the money of a payment request came, the latest first: provider, kind, brand and last digits of what was saved."""
+    rows = Allocation.objects.filter(request=request, payment__isnull=False).order_by("-at", "-pk")
+    saved = ("payment__method__kind", "payment__method__brand", "payment__method__last4")
+    return rows.values_list("payment__provider", *saved)[:1]
 
 
 # Making invoices -------------------------------------------------------------------------------------------------------
@@ -133,16 +156,15 @@ def issue_prepaid(request: PaymentRequest, *, now: datetime) -> Invoice:
 def means_of(request: PaymentRequest) -> dict[str, str]:
     """How a request was paid, as BG-16 says it (UNTDID 4461): 48 by a card of which the last digits are known, 58 by transfer,
     68 online without more being known. A debit whose mandate we do not hold is not claimed to be one (BR-DE-25)."""
-    rows = Allocation.objects.filter(request=request, payment__isnull=False).select_related("payment__method")
-    row = rows.order_by("-at", "-pk").first()
-    if row is None or row.payment is None:
+    row = arrived_for.first(request=request.pk)
+    if row is None:
         return {}
-    if row.payment.provider == "bank_transfer":
+    provider, kind, brand, last4 = row
+    if provider == "bank_transfer":
         return {"code": "58"}
-    method = row.payment.method
-    if method is not None and method.kind == "card" and method.last4:
-        return {"code": "48", "card": method.last4, "network": method.brand or "NA"}
-    return {} if method is not None and method.kind == "sepa_debit" else {"code": "68"}
+    if kind == "card" and last4:
+        return {"code": "48", "card": last4, "network": brand or "NA"}
+    return {} if kind == "sepa_debit" else {"code": "68"}
 
 
 def issue_deposit(
@@ -180,32 +202,35 @@ def invoice_rest(
 
     `prepaid`: the money is there already, so that the paper asks for none.
     """
-    everything = {line.pk: line.quantity for line in order.lines.all()}
-    return _invoice_share(order, everything, by=by, prepaid=prepaid, means=means, now=now)
+    return _invoice_share(order, lambda line: line.quantity, by=by, prepaid=prepaid, means=means, now=now)
 
 
 def invoice_delivered(order: Order, *, by: User | None, now: datetime) -> Invoice:
     """Invoice what was delivered and not invoiced yet; the one that takes the last of it deducts the deposits."""
-    return _invoice_share(order, {line.pk: line.delivered_quantity for line in order.lines.all()}, by=by, now=now)
+    return _invoice_share(order, lambda line: line.delivered_quantity, by=by, now=now)
 
 
 def _invoice_share(
     order: Order,
-    upto: Mapping[int, Decimal],
+    wanted: Callable[[OrderLine], Decimal],
     *,
     by: User | None,
     prepaid: bool = False,
     means: Mapping[str, str] | None = None,
     now: datetime,
 ) -> Invoice:
-    """Invoice each line up to the cumulative quantity of `upto`."""
-    lines = list(order.lines.select_for_update().order_by("position"))
+    """Invoice each line up to the cumulative quantity that is `wanted` of it."""
+    lines: list[OrderLine] = lines_to_lock(order=order.pk)
+    for line in lines:
+        line.order = order
+    upto = {line.pk: wanted(line) for line in lines}
     last = all(upto[line.pk] == line.quantity for line in lines if line.kind == Line.Kind.LINE)
     rows = _share_rows(lines, upto, last=last)
     if not any(row.kind in COUNTED for row in rows):
         raise Conflict(_("Nothing was delivered that is not invoiced yet. No invoice was made."))
-    whole, billed = order_groups(order), billed_groups(order)
-    deposits = open_deposits(order)
+    counted = counted_invoices(order)
+    whole, billed = groups_of(priced(lines, order.currency)), billed_groups(counted)
+    deposits = open_deposits(order) if any(paper.kind == Invoice.Kind.DEPOSIT for paper in counted) else {}
     if last:
         rows += _deductions(deposits, start=len(rows) + 1, language=order.customer.language)
     groups = {
@@ -214,9 +239,13 @@ def _invoice_share(
     }
     if not last:
         _refuse_less_than_deposit(whole, billed, groups, deposits)
-    for row in rows:
-        if row.order_line is not None:
-            row.order_line.invoice(row.quantity if row.kind == Line.Kind.LINE else Decimal(0), row.net_minor)
+    OrderLine.invoice_each(
+        [
+            (row.order_line, row.quantity if row.kind == Line.Kind.LINE else Decimal(0), row.net_minor)
+            for row in rows
+            if row.order_line is not None
+        ]
+    )
     return _issue(order, Invoice.Kind.INVOICE, Totalled(rows, groups), by=by, prepaid=prepaid, means=means, now=now)
 
 

@@ -1,10 +1,12 @@
 """What becomes of an invoice that auto-pay collects, when a charge ends. Rows only; inside the caller's transaction."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from portico.accounts.models import Customer
 from portico.billing import letters
 from portico.billing.models import Collection, Payment, SavedMethod
+from portico.kit.prepared import key_of, prepared
 
 WAITS = (timedelta(days=2), timedelta(days=5), timedelta(days=7), timedelta(days=7))
 """How long after the first, second … failed charge the next one comes; after one more it is given up (DOMAIN 6)."""
@@ -97,12 +99,18 @@ def cancelled(payment: Payment, *, now: datetime) -> None:
         collection.wait(until=now + timedelta(hours=1))
 
 
-def paid(payment: Payment, *, now: datetime) -> None:
-    """The papers of a payment may be settled now: what auto-pay collected of them is done with."""
+@prepared
+def collected_by(payment: Any) -> Any:
+    """What auto-pay collects, and a payment has settled."""
     rows = Collection.objects.filter(
         invoice__payment_targets__payment=payment, invoice__amount_due_minor=0, state__in=Collection.LIVE
     )
-    for collection in rows.distinct():
+    return rows.distinct()
+
+
+def paid(payment: Payment, *, now: datetime) -> None:
+    """The papers of a payment may be settled now: what auto-pay collected of them is done with."""
+    for collection in collected_by(payment=key_of(payment)):
         collection.end(Collection.State.PAID, now=now)
 
 

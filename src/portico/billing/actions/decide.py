@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Membership
@@ -19,7 +20,7 @@ from portico.billing import letters, pricing
 from portico.billing.actions.draft import locked
 from portico.billing.actions.order import place_order
 from portico.billing.actions.send import current_of, current_version, record
-from portico.billing.documents import build, render
+from portico.billing.documents import drawn
 from portico.billing.documents.offer import offered, price_selection
 from portico.billing.models import (
     Acceptance,
@@ -33,7 +34,7 @@ from portico.billing.models import (
 )
 from portico.billing.models.invoice import canonical
 from portico.billing.models.line import Line
-from portico.kit import files
+from portico.kit.adding import add
 from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid
 
@@ -93,6 +94,7 @@ def accept_quotation(
     if not by.may_decide:
         raise Forbidden(_("Accepting needs the role of an approver. Ask an owner of your company's account."))
     shown = current_of(quotation)
+    prefetch_related_objects([shown], "lines")
     _refuse_changed(shown, version)
     shown.refuse_closed(now)
     choices = _settled_choices(shown, choices)
@@ -102,48 +104,50 @@ def accept_quotation(
     if priced.total_minor <= 0 and not (quotation.trial_days and priced.total_minor == 0):
         raise Invalid(_("With this choice nothing is left to buy. Choose at least one line, or reject the quotation."))
     _check_signature(shown, signature, consent=consent)
-    sheet = build.quotation_sheet(shown, choices, now=now)
-    pdf = files.store(
-        render.render_pdf(sheet, accent=quotation.seller.accent, logo=quotation.seller.logo), "application/pdf"
-    )
+    pdf = drawn.paper_of(shown, choices, now=now)
     with transaction.atomic():
         quotation = locked(quotation.pk)
         crashpoint("quote locked")
-        current = current_version(quotation)
+        current = current_of(quotation)
         _refuse_changed(current, version)
         current.refuse_closed(now)
+        _with_lines_of(current, shown)
         approval = _first_approval(current, choices, priced, by=by, now=now)
         if approval is not None:
             return Accepted(approval=approval)
         current.accept(by=by.user, now=now)
-        selection = Selection.objects.create(
-            version=current,
-            choices=_as_text(choices),
-            total_minor=priced.total_minor,
-            made_by=by.user,
-            made_at=now,
+        selection = add(
+            Selection(
+                version=current,
+                choices=_as_text(choices),
+                total_minor=priced.total_minor,
+                made_by=by.user,
+                made_at=now,
+            )
         )
-        Acceptance.objects.create(
-            version=current,
-            selection=selection,
-            total_minor=priced.total_minor,
-            pdf=pdf,
-            pdf_sha256=pdf.sha256,
-            data_sha256=hashlib.sha256(canonical(evidence_data(current, choices, priced))).hexdigest(),
-            terms_version=current.terms_version,
-            consent=mandate.consent if mandate else _(CONSENT).format(company=by.customer.legal_name),
-            mandate=mandate,
-            po_number=po_number.strip()[:60],
-            signer_name=signature.name.strip() or by.user.get_full_name(),
-            signer_title=signature.title.strip(),
-            signature_kind=signature.kind,
-            signature=signature.value if signature.kind != "none" else "",
-            accepted_by=by.user,
-            auth_method=origin.auth_method,
-            accepted_at=now,
-            ip=origin.ip,
-            user_agent=origin.user_agent[:300],
-            view_history=[[view.at.isoformat(), view.pk] for view in current.views.all()],
+        add(
+            Acceptance(
+                version=current,
+                selection=selection,
+                total_minor=priced.total_minor,
+                pdf=pdf,
+                pdf_sha256=pdf.sha256,
+                data_sha256=hashlib.sha256(canonical(evidence_data(current, choices, priced))).hexdigest(),
+                terms_version=current.terms_version,
+                consent=mandate.consent if mandate else _(CONSENT).format(company=by.customer.legal_name),
+                mandate=mandate,
+                po_number=po_number.strip()[:60],
+                signer_name=signature.name.strip() or by.user.get_full_name(),
+                signer_title=signature.title.strip(),
+                signature_kind=signature.kind,
+                signature=signature.value if signature.kind != "none" else "",
+                accepted_by=by.user,
+                auth_method=origin.auth_method,
+                accepted_at=now,
+                ip=origin.ip,
+                user_agent=origin.user_agent[:300],
+                view_history=[[view.at.isoformat(), view.pk] for view in current.views.all()],
+            )
         )
         record("quotation.accepted", current, by=by.user, now=now, total_minor=priced.total_minor)
         crashpoint("accepted written")
@@ -298,6 +302,12 @@ def ask_for_new_quotation(*, quotation: Quotation, by: Membership, message: str,
 
 
 # Small parts ----------------------------------------------------------------------------------------------------------
+
+
+def _with_lines_of(version: QuotationVersion, read: QuotationVersion) -> None:
+    """Give `version` the lines that were read with `read`, the same version: once sent they never change."""
+    assert version.pk == read.pk, "lines of another version"
+    version._prefetched_objects_cache = {"lines": read.lines.all()}  # type: ignore[attr-defined]  # as prefetching does
 
 
 def _refuse_changed(current: QuotationVersion, version: int) -> None:

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Actor, Customer, Event, Membership, Seller, User, person
@@ -29,6 +29,7 @@ from portico.billing.models import (
 from portico.billing.models.line import Line
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 NOT_DECIDED_HERE = ("AE", "K", "G", "O", "E")
 """VAT categories that follow from who buys what: their rate is never typed."""
@@ -431,7 +432,17 @@ def _with_quantity(line: LineDraft, quantity: Decimal) -> LineDraft:
 # Small parts ----------------------------------------------------------------------------------------------------------
 
 
+@prepared
+def to_lock(quotation: Any) -> Any:
+    """The quotation, to be locked."""
+    rows = Quotation.objects.select_for_update(of=("self",)).select_related("seller", "customer")
+    return rows.filter(pk=quotation)
+
+
 def locked(pk: int) -> Quotation:
     """The quotation, its row locked until the transaction ends (SQLite locks the whole file at BEGIN IMMEDIATE)."""
-    rows = Quotation.objects.select_for_update(of=("self",)).select_related("seller", "customer")
-    return rows.get(pk=pk)
+    assert connection.in_atomic_block, "a row is locked in the transaction that changes it"
+    found: Quotation | None = to_lock.first(quotation=pk)
+    if found is None:
+        raise Quotation.DoesNotExist
+    return found

@@ -22,6 +22,7 @@ from portico.billing.models import ExchangeRate, Invoice, InvoiceLine, InvoiceVa
 from portico.billing.models.invoice import in_order
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.vat import exemption_code, statutory_note
+from portico.kit.adding import add
 from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict
 from portico.kit.periods import today
@@ -139,9 +140,11 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
         counter.last_hash = invoice.hash
         rows += own_rows
         groups += own_groups
-    Invoice.objects.bulk_create(invoices)
-    InvoiceLine.objects.bulk_create(rows)
-    InvoiceVat.objects.bulk_create(groups)
+    add(*invoices)
+    if rows:
+        add(*rows)
+    if groups:
+        add(*groups)
     counter.save(update_fields=["last_number", "last_issued_on", "last_hash"])
     crashpoint("number taken")
     lock_identities([invoice.customer for invoice in invoices], now=now)

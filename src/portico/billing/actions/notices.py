@@ -6,6 +6,7 @@ with 200 can be lost. One about a payment that is not there yet is parked and tr
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -23,8 +24,10 @@ from portico.billing.providers.base import (
     ReversalReport,
     SavingReport,
 )
+from portico.kit.adding import add
 from portico.kit.crash import crashpoint
 from portico.kit.db import claim
+from portico.kit.prepared import prepared, reread
 
 WAITS = (5, 15, 60, 300, 1800, 7200, 21600)
 """Seconds until a notice that could not be worked on is tried again; the last one repeats."""
@@ -37,13 +40,15 @@ def store(provider: Provider, notice: Notice, *, now: datetime) -> ProviderEvent
     """Keep a notice, once; None when it is here already."""
     try:
         with transaction.atomic():
-            return ProviderEvent.objects.create(
-                provider=provider.name,
-                event_id=notice.event_id,
-                kind=notice.kind,
-                payload=notice.payload,
-                received_at=now,
-                next_attempt_at=now,
+            return add(
+                ProviderEvent(
+                    provider=provider.name,
+                    event_id=notice.event_id,
+                    kind=notice.kind,
+                    payload=notice.payload,
+                    received_at=now,
+                    next_attempt_at=now,
+                )
             )
     except IntegrityError:
         return None
@@ -72,7 +77,7 @@ def work_on(event: ProviderEvent, *, now: datetime) -> bool:
         given_up = now - event.received_at > GIVE_UP_AFTER
         state = ProviderEvent.State.FAILED if given_up else ProviderEvent.State.PARKED
         rows.update(state=state, error=error[:200])
-    event.refresh_from_db()
+    reread(event)
     return event.state == ProviderEvent.State.DONE
 
 
@@ -134,13 +139,20 @@ def _about_reversal(provider: Provider, report: ReversalReport, *, now: datetime
     return ""
 
 
+@prepared
+def by_reference(provider: Any, reference: Any) -> Any:
+    """The payment that a provider calls so."""
+    rows = Payment.objects.filter(provider=provider, provider_reference=reference).exclude(provider_reference="")
+    return rows.select_related("customer__seller")
+
+
 def payment_of(provider: Provider, report: Report) -> Payment | None:
     """The payment a report is about: by the provider's reference, else by our id as the provider echoes it."""
-    rows = Payment.objects.filter(provider=provider.name).select_related("customer__seller")
     if report.provider_reference:
-        named = rows.filter(provider_reference=report.provider_reference).first()
+        named: Payment | None = by_reference.first(provider=provider.name, reference=report.provider_reference)
         if named is not None:
             return named
+    rows = Payment.objects.filter(provider=provider.name).select_related("customer__seller")
     try:
         return rows.filter(pk=UUID(report.payment_id)).first()
     except ValueError:

@@ -6,6 +6,7 @@ Every function runs inside the caller's transaction unless it says that it opens
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -31,8 +32,10 @@ from portico.billing.models import (
 )
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.models.number import NumberSeries
+from portico.kit.adding import add
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.periods import next_period_end, today
+from portico.kit.prepared import prepared
 
 
 def place_order(
@@ -62,40 +65,44 @@ def place_order(
                     "Ask for the renewal again. Nothing was accepted."
                 )
             )
-    order = Order.objects.create(
-        seller=quotation.seller,
-        customer=quotation.customer,
-        number=NumberSeries.take(quotation.seller, NumberSeries.Series.ORDER, day).number,
-        version=version,
-        state=Order.State.AWAITING_PAYMENT,
-        title=version.title,
-        po_number=po_number,
-        currency=version.currency,
-        net_minor=priced.net_minor,
-        vat_minor=priced.vat_minor,
-        total_minor=priced.total_minor,
-        payment_policy=version.payment_policy,
-        deposit_percent=version.deposit_percent,
-        invoice_policy=version.invoice_policy,
-        invoice_before_payment=version.invoice_before_payment,
-        terms=version.terms,
-        due_days=quotation.customer.payment_terms_days,
-        subscription=quotation.subscription,
-        database_name=quotation.database_name,
-        term_months=quotation.term_months,
-        ordered_on=day,
-        created_at=now,
-        created_by=by,
+    order = add(
+        Order(
+            seller=quotation.seller,
+            customer=quotation.customer,
+            number=NumberSeries.take(quotation.seller, NumberSeries.Series.ORDER, day).number,
+            version=version,
+            state=Order.State.AWAITING_PAYMENT,
+            title=version.title,
+            po_number=po_number,
+            currency=version.currency,
+            net_minor=priced.net_minor,
+            vat_minor=priced.vat_minor,
+            total_minor=priced.total_minor,
+            payment_policy=version.payment_policy,
+            deposit_percent=version.deposit_percent,
+            invoice_policy=version.invoice_policy,
+            invoice_before_payment=version.invoice_before_payment,
+            terms=version.terms,
+            due_days=quotation.customer.payment_terms_days,
+            subscription=quotation.subscription,
+            database_name=quotation.database_name,
+            term_months=quotation.term_months,
+            ordered_on=day,
+            created_at=now,
+            created_by=by,
+        )
     )
     nets = {line.key: line.net_minor for line in priced.lines}
-    OrderLine.objects.bulk_create(
+    rows = [
         OrderLine(
             order=order,
             **{name: getattr(line, name) for name in LINE_FIELDS}
             | {"quantity": quantity, "net_minor": nets.get(line.key, 0)},
         )
         for line, quantity in lines
-    )
+    ]
+    if rows:
+        add(*rows)
     _plan_changes(order, quotation, lines, now=now)
     Event.record(
         "order.placed",
@@ -154,12 +161,14 @@ def _ask_for_payment(order: Order, priced: pricing.Priced, *, by: User | None, n
         issue = bill.issue_deposit if order.payment_policy == policy.DEPOSIT else bill.invoice_rest
         issue(order, by=by, now=now)
         return
-    request = PaymentRequest.objects.create(
-        order=order,
-        kind=PaymentRequest.Kind.DEPOSIT if deposit else PaymentRequest.Kind.FULL,
-        amount_minor=asked,
-        currency=order.currency,
-        created_at=now,
+    request = add(
+        PaymentRequest(
+            order=order,
+            kind=PaymentRequest.Kind.DEPOSIT if deposit else PaymentRequest.Kind.FULL,
+            amount_minor=asked,
+            currency=order.currency,
+            created_at=now,
+        )
     )
     letters.payment_request(request, now=now)
 
@@ -188,7 +197,7 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
         raise Conflict(
             _("The period that this order was priced for is over. Order it again; what was paid stays as credit.")
         )
-    changes = list(order.changes.filter(state=Change.State.PENDING).select_related("product", "quotation"))
+    changes: list[Change] = pending_of(order=order.pk)
     renewal = order.version is not None and order.version.quotation.kind == Quotation.Kind.RENEWAL
     if order.version is not None:
         Report.settle_for(order.version.quotation, now=now)
@@ -333,8 +342,21 @@ def delivered_so_far(lines: Iterable[OrderLine]) -> str:
     return str(sum((line.delivered_quantity for line in lines), Decimal(0)))
 
 
+@prepared
+def not_delivered(order: Any) -> Any:
+    """The lines of an order of which not all was delivered; one is enough to know."""
+    rows = OrderLine.objects.filter(order=order, kind="line").exclude(delivered_quantity=F("quantity"))
+    return rows.values_list("pk")[:1]
+
+
+@prepared
+def pending_of(order: Any) -> Any:
+    """The agreed changes of an order that are to be made real."""
+    return Change.objects.filter(order=order, state="pending").select_related("product", "quotation")
+
+
 def _fulfil_when_delivered(order: Order, *, by: User | None, now: datetime) -> None:
-    if order.lines.filter(kind=Line.Kind.LINE).exclude(delivered_quantity=F("quantity")).exists():
+    if not_delivered(order=order.pk):
         return
     order.fulfil(now=now)
     Event.record("order.fulfilled", order, now=now, by=by, customer=order.customer, number=order.number)

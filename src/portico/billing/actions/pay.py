@@ -19,6 +19,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -37,6 +38,7 @@ from portico.billing.actions.receive import (
     complete_request,
     fail_payment,
     lock_invoices,
+    lock_orders,
     payment_processing,
     review_payment,
     settle_payment,
@@ -64,8 +66,10 @@ from portico.billing.providers.base import (
     Unanswered,
 )
 from portico.kit import formats
+from portico.kit.adding import add
 from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
+from portico.kit.prepared import prepared
 
 __all__ = [
     "Due",
@@ -117,15 +121,34 @@ class Due:
 # What is to be paid -----------------------------------------------------------------------------------------------------
 
 
+@prepared
+def state_of(order: Any) -> Any:
+    """The state of an order."""
+    return Order.objects.filter(pk=order).values_list("state")
+
+
+@prepared
+def open_request_of(order: Any) -> Any:
+    """The open payment request of an order."""
+    return PaymentRequest.objects.filter(order=order, state="open").order_by("pk")
+
+
+@prepared
+def holding(request: Any) -> Any:
+    """The undecided attempts that hold a payment request."""
+    held = PaymentTarget.objects.filter(open=True, request=request).values("payment")
+    return Payment.objects.filter(pk__in=held).select_related("customer__seller").order_by("created_at")
+
+
 def due_of_order(order: Order) -> list[Due]:
     """What an order asks to be paid now: its open payment request, else its open invoices, oldest first.
 
     Raises Conflict when it was cancelled or nothing is left to pay.
     """
-    order.refresh_from_db(fields=["state"])
-    if order.state == Order.State.CANCELLED:
+    (state,) = state_of(order=order.pk)[0]
+    if state == Order.State.CANCELLED:
         raise Conflict(_("This order was cancelled. Nothing was charged."))
-    request = order.payment_requests.filter(state=PaymentRequest.State.OPEN).first()
+    request: PaymentRequest | None = open_request_of.first(order=order.pk)
     if request is not None:
         request.order = order
         return [Due(request, settle.request_due_minor(request), request.currency, order.number)]
@@ -264,6 +287,8 @@ def undecided_for(chosen: Sequence[Due]) -> list[Payment]:
     """The attempts that hold any of these papers."""
     invoices = [due.paper.pk for due in chosen if isinstance(due.paper, Invoice)]
     requests = [due.paper.pk for due in chosen if isinstance(due.paper, PaymentRequest)]
+    if len(requests) == 1 and not invoices:
+        return holding(request=requests[0])
     held = PaymentTarget.objects.filter(open=True, invoice__in=invoices) | PaymentTarget.objects.filter(
         open=True, request__in=requests
     )
@@ -355,7 +380,7 @@ def write_down(asked: Asked, chosen: Sequence[Due], *, now: datetime) -> Payment
                 next_lookup_at=None if asked.way.by_transfer else now + FIRST_LOOKUP,
             )
             payment.idempotency_key = f"portico-{payment.pk}"
-            payment.save(force_insert=True)
+            add(payment)
             hold(payment, parts)
             Event.record(
                 "payment.started",
@@ -379,14 +404,14 @@ def hold(payment: Payment, parts: Sequence[Due]) -> None:
     """Take the papers for this attempt: the database allows one undecided attempt for each."""
     for due in parts:
         paper = {"invoice" if isinstance(due.paper, Invoice) else "request": due.paper}
-        PaymentTarget.objects.create(payment=payment, amount_minor=due.amount_minor, **paper)
+        add(PaymentTarget(payment=payment, amount_minor=due.amount_minor, **paper))
 
 
 def _lock(chosen: Sequence[Due]) -> None:
     """Lock what is to be paid: orders, then invoices, as settling does."""
     invoices = [due.paper.pk for due in chosen if isinstance(due.paper, Invoice)]
     orders = [due.paper.order_id for due in chosen if isinstance(due.paper, PaymentRequest)]
-    list(Order.objects.select_for_update(of=("self",)).filter(pk__in=orders).order_by("pk").values_list("pk"))
+    lock_orders(orders)
     lock_invoices(invoices)
 
 

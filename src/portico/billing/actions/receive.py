@@ -7,6 +7,7 @@ fits no paper stays on its payment as the customer's credit, and `review` says w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -23,6 +24,7 @@ from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.money import exponent, within_limits
 from portico.kit.periods import today
+from portico.kit.prepared import key_of, prepared, reread
 from portico.kit.text import one_line
 
 NO_SUCH_ATTEMPT_AFTER = timedelta(minutes=10)
@@ -43,8 +45,6 @@ def apply_report(*, payment: Payment, report: Report, account: str, now: datetim
         if report.said == Said.SUCCEEDED:
             return _keep_stray(payment, report, now=now)
         return payment
-    if report.charge_reference and not payment.charge_reference:
-        payment.money_known_as(report.charge_reference)
     if report.said == Said.SUCCEEDED:
         return settle_payment(
             payment=payment,
@@ -52,9 +52,12 @@ def apply_report(*, payment: Payment, report: Report, account: str, now: datetim
             currency=report.currency,
             now=now,
             provider_reference=report.provider_reference,
+            charge_reference=report.charge_reference,
             mismatch=_mismatch(payment, report, account),
             kept=report.kept,
         )
+    if report.charge_reference and not payment.charge_reference:
+        payment.money_known_as(report.charge_reference)
     if report.provider_reference and not payment.provider_reference:
         payment.known_as(report.provider_reference)
     if report.said == Said.ASK:
@@ -91,6 +94,7 @@ def settle_payment(
     currency: str,
     now: datetime,
     provider_reference: str = "",
+    charge_reference: str = "",
     mismatch: str = "",
     kept: Kept | None = None,
 ) -> Payment:
@@ -109,7 +113,11 @@ def settle_payment(
         changes = {"received_minor": received_minor, "received_currency": currency}
         if provider_reference and not payment.provider_reference:
             changes["provider_reference"] = provider_reference
+        if charge_reference and not payment.charge_reference:
+            changes["charge_reference"] = charge_reference[:120]
         if not payment.end(Payment.State.SUCCEEDED, now=now, **changes):
+            if charge_reference and not payment.charge_reference:
+                payment.money_known_as(charge_reference)
             return payment
         _record_arrival(payment, by=None, now=now)
         crashpoint("payment booked")
@@ -156,7 +164,7 @@ def complete_request(request: PaymentRequest, *, now: datetime) -> str:
 
     If the order cannot be confirmed, the money is taken off the request again and stays as credit; returns why.
     """
-    request.refresh_from_db(fields=["state"])
+    reread(request)
     if request.state != PaymentRequest.State.OPEN or settle.request_due_minor(request) > 0:
         return ""
     try:
@@ -164,7 +172,7 @@ def complete_request(request: PaymentRequest, *, now: datetime) -> str:
             invoice = bill.issue_prepaid(request, now=now)
             request.settle(now=now)
             settle.hand_over(request, invoice, now=now)
-            confirm_order(_order(request.order_id), now=now)
+            confirm_order(request.order, now=now)
     except Refusal as refusal:
         request.refresh_from_db()
         why = f"the order could not be confirmed: {refusal.message}"
@@ -392,7 +400,7 @@ def _chosen_targets(customer: Customer, invoices: Sequence[Invoice], order: Orde
     keys = [invoice.pk for invoice in invoices]
     orders = {order.pk} if order else set()
     orders |= set(Invoice.objects.filter(pk__in=keys, order__isnull=False).values_list("order_id", flat=True))
-    _lock_orders(orders)
+    lock_orders(orders)
     found = lock_invoices(keys)
     if len(found) != len(set(keys)) or any(
         paper.customer_id != customer.pk
@@ -527,27 +535,58 @@ def review_payment(*, payment: Payment, by: User, now: datetime) -> None:
 
 def locked(payment: Payment) -> Payment:
     """The payment's row, locked; always after its orders and invoices."""
-    return Payment.objects.select_for_update(of=("self",)).select_related("customer__seller").get(pk=payment.pk)
+    found: Payment = to_lock(payment=key_of(payment))[0]
+    return found
+
+
+@prepared
+def to_lock(payment: Any) -> Any:
+    """A payment with its customer, locked."""
+    rows = Payment.objects.select_for_update(of=("self",)).select_related("customer__seller", "method")
+    return rows.filter(pk=payment)
+
+
+@prepared
+def named_by(payment: Any) -> Any:
+    """What the targets of a payment name: the order of a request, an invoice and its order, by their ids."""
+    rows = PaymentTarget.objects.filter(payment=payment)
+    return rows.values_list("request__order_id", "invoice_id", "invoice__order_id")
+
+
+@prepared
+def targets_of(payment: Any) -> Any:
+    """The targets of a payment, with what settling reads."""
+    rows = PaymentTarget.objects.filter(payment=payment).order_by("pk")
+    return rows.select_related(
+        "invoice__order", "request__order__seller", "request__order__customer",
+        "request__order__version__quotation", "request__order__subscription",
+    )  # fmt: skip
+
+
+@prepared
+def order_to_lock(order: Any) -> Any:
+    """An order's key, its row locked."""
+    return Order.objects.select_for_update(of=("self",)).filter(pk=order).values_list("pk")
 
 
 def lock_targets(payment: Payment) -> list[PaymentTarget]:
     """What a payment is for, with orders and then invoices locked in the order of their keys."""
-    targets = list(payment.targets.order_by("pk"))
-    requests = {target.request_id for target in targets if target.request_id}
-    keys = [target.invoice_id for target in targets if target.invoice_id]
-    orders = set(PaymentRequest.objects.filter(pk__in=requests).values_list("order_id", flat=True))
-    orders |= set(Invoice.objects.filter(pk__in=keys, order__isnull=False).values_list("order_id", flat=True))
-    _lock_orders(orders)
-    lock_invoices(keys)
-    return list(payment.targets.select_related("request__order", "invoice__order").order_by("pk"))
+    named = named_by(payment=key_of(payment))
+    lock_orders({order for row in named for order in (row[0], row[2]) if order})
+    lock_invoices([invoice for _order, invoice, _of in named if invoice])
+    return targets_of(payment=key_of(payment))
 
 
-def _lock_orders(keys: Iterable[int]) -> None:
-    list(Order.objects.select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk").values_list("pk"))
+def lock_orders(keys: Iterable[int]) -> None:
+    """Lock orders in the order of their keys."""
+    for key in sorted(set(keys)):
+        order_to_lock(order=key)
 
 
-def lock_invoices(keys: Iterable[int]) -> list[Invoice]:
+def lock_invoices(keys: Sequence[int]) -> list[Invoice]:
     """Invoices by key, locked in the order of their keys."""
+    if not keys:
+        return []
     rows = Invoice.objects.select_for_update(of=("self",)).filter(pk__in=keys)
     return list(rows.select_related("order", "customer").order_by("pk"))
 

@@ -125,13 +125,17 @@ def current_version(quotation: Quotation) -> QuotationVersion:
     return current_of(locked(quotation.pk))
 
 
+@prepared
+def version_of(version: Any) -> Any:
+    """A version with all that its paper names."""
+    return QuotationVersion.objects.filter(pk=version).select_related(
+        "quotation__seller", "quotation__customer", "quotation__contact", "quotation__salesperson", "paper"
+    )
+
+
 def current_of(quotation: Quotation) -> QuotationVersion:
     """The version the customer sees; Conflict when there is none yet."""
-    version = (
-        QuotationVersion.objects.select_related("quotation__seller", "quotation__customer")
-        .filter(pk=quotation.current_id or 0)
-        .first()
-    )
+    version: QuotationVersion | None = version_of.first(version=quotation.current_id or 0)
     if version is None:
         raise Conflict(_("This quotation has not been sent yet."))
     return version

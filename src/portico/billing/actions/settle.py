@@ -7,13 +7,16 @@ amount due are derived here and nowhere else. Every function runs inside the cal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from portico.accounts.models import Event
 from portico.billing.actions import arrears
 from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget
+from portico.kit.adding import add
+from portico.kit.prepared import key_of, prepared
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
     nothing and has no payment state: it stays not paid with 0 due.
     """
     assert connection.in_atomic_block, "a payment state is derived in the transaction that changed it"
-    row = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice.pk)
+    row: Invoice = to_derive(invoice=invoice.pk)[0]
     if row.state != Invoice.State.ISSUED or row.kind == Invoice.Kind.CREDIT_NOTE:
         return
     settled = settled_by(row)
@@ -86,26 +89,53 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
         )
 
 
+@prepared
+def to_derive(invoice: Any) -> Any:
+    """An invoice with its customer, locked."""
+    return Invoice.objects.select_for_update(of=("self",)).select_related("customer").filter(pk=invoice)
+
+
+@prepared
+def settling(invoice: Any) -> Any:
+    """What settles an invoice: the payment or the credit note, and how much of it."""
+    return Allocation.objects.filter(invoice=invoice).values_list("payment_id", "credit_note_id", "amount_minor")
+
+
+@prepared
+def on_the_way(invoice: Any) -> Any:
+    """The attempts to pay an invoice of which the payer is done with its part."""
+    rows = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
+    return rows.values_list("pk")[:1]
+
+
+@prepared
+def arrived_for(request: Any) -> Any:
+    """The amounts that arrived for a payment request."""
+    return Allocation.objects.filter(request=request).values_list("amount_minor")
+
+
 def settled_by(invoice: Invoice) -> Settled:
     """How `invoice` stands by its allocations and open attempts."""
-    sums = Allocation.objects.filter(invoice=invoice).aggregate(
-        paid=Sum("amount_minor", filter=Q(payment__isnull=False)),
-        credited=Sum("amount_minor", filter=Q(credit_note__isnull=False)),
-    )
-    processing = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
+    rows = settling(invoice=invoice.pk)
     return Settled(
         total_minor=invoice.to_settle_minor,
-        paid_minor=sums["paid"] or 0,
-        credited_minor=sums["credited"] or 0,
-        processing=processing.exists(),
+        paid_minor=sum(amount for payment, _note, amount in rows if payment is not None),
+        credited_minor=sum(amount for _payment, note, amount in rows if note is not None),
+        processing=bool(on_the_way(invoice=invoice.pk)),
         disputed=invoice.disputed_at is not None,
         prepaid_minor=invoice.prepaid_minor,
     )
 
 
+@prepared
+def meant_by(payment: Any) -> Any:
+    """The invoices that a payment is an attempt for."""
+    return Invoice.objects.filter(payment_targets__payment=payment).order_by("pk").distinct()
+
+
 def derive_for_targets(payment: Payment, *, now: datetime) -> None:
     """Derive every invoice that `payment` is an attempt for: its processing began or ended."""
-    for invoice in Invoice.objects.filter(payment_targets__payment=payment).order_by("pk").distinct():
+    for invoice in meant_by(payment=key_of(payment)):
         derive_payment_state(invoice, now=now)
 
 
@@ -118,7 +148,7 @@ def allocate_to_invoice(payment: Payment, invoice: Invoice, amount_minor: int, *
     amount = min(amount_minor, due, payment.unallocated_minor)
     if amount <= 0 or payment.received_currency != invoice.currency or payment.customer_id != invoice.customer_id:
         return 0
-    Allocation.objects.create(payment=payment, invoice=invoice, amount_minor=amount, at=now)
+    add(Allocation(payment=payment, invoice=invoice, amount_minor=amount, at=now))
     derive_payment_state(invoice, now=now)
     return amount
 
@@ -130,13 +160,13 @@ def allocate_to_request(payment: Payment, request: PaymentRequest, amount_minor:
     amount = min(amount_minor, request_due_minor(request), payment.unallocated_minor)
     if amount <= 0 or payment.received_currency != request.currency or payment.customer_id != request.order.customer_id:
         return 0
-    Allocation.objects.create(payment=payment, request=request, amount_minor=amount, at=now)
+    add(Allocation(payment=payment, request=request, amount_minor=amount, at=now))
     return amount
 
 
 def request_paid_minor(request: PaymentRequest) -> int:
     """What has arrived for a payment request."""
-    return int(request.allocations.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+    return sum(amount for (amount,) in arrived_for(request=request.pk))
 
 
 def request_due_minor(request: PaymentRequest) -> int:

@@ -7,6 +7,7 @@ are read once. Compiling releases the GIL.
 The sheet's texts reach the template as JSON in `sys.inputs` and are set literally: they are never read as markup.
 """
 
+import hashlib
 import json
 import logging
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -127,6 +129,15 @@ def _compiler() -> typst.Compiler:
         )
         _kept.compiler = compiler
     return compiler
+
+
+@cache
+def made_with() -> str:
+    """What else a paper's bytes depend on beside its sheet: typst and our templates."""
+    told = hashlib.sha256(version("typst").encode())
+    for template in sorted(TEMPLATES.glob("*.typ")):
+        told.update(template.read_bytes())
+    return told.hexdigest()
 
 
 @cache

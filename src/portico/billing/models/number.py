@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Seller
+from portico.kit.prepared import prepared
 from portico.kit.privacy import Privacy
 
 GENESIS = "0" * 64
@@ -89,8 +91,8 @@ class NumberSeries(models.Model):
     @classmethod
     def _locked(cls, seller: Seller, series: str, today: date) -> "NumberSeries":
         """The counter of the current year, locked. A year that has begun is never left for an earlier one."""
-        rows = cls.objects.select_for_update().filter(seller=seller, series=series)
-        latest = rows.order_by("-year").first()
+        rows = cls.objects.filter(seller=seller, series=series)
+        latest: NumberSeries | None = counters_of.first(seller=seller.pk, series=series)
         if latest is not None and latest.year >= today.year:
             return latest
         try:
@@ -124,3 +126,9 @@ class NumberSeries(models.Model):
         counter.first_number, counter.last_number = first, first - 1
         counter.save(update_fields=["first_number", "last_number"])
         return True
+
+
+@prepared
+def counters_of(seller: Any, series: Any) -> Any:
+    """The counters of a series, locked, the one of the latest year first."""
+    return NumberSeries.objects.select_for_update().filter(seller=seller, series=series).order_by("-year")

@@ -1,5 +1,6 @@
 """A sales order: what was bought, how far it is delivered, invoiced and paid."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -202,6 +203,28 @@ class OrderLine(Line):
         ):
             raise Conflict(_("Somebody recorded a delivery of this line meanwhile. Nothing was changed."))
         self.delivered_quantity = before + quantity
+
+    @classmethod
+    def invoice_each(cls, taken: "Sequence[tuple[OrderLine, Decimal, int]]") -> None:
+        """Record that an invoice took so much more of each line (quantity, net); Conflict when another took it meanwhile.
+
+        Lines of which nothing was invoiced and of which all is taken are written together.
+        """
+        whole = [
+            line
+            for line, quantity, net_minor in taken
+            if line.invoiced_quantity == 0 == line.invoiced_net_minor
+            and (quantity, net_minor) == (line.quantity, line.net_minor)
+        ]
+        if whole:
+            rows = cls.objects.filter(pk__in=[line.pk for line in whole], invoiced_quantity=0, invoiced_net_minor=0)
+            if rows.update(invoiced_quantity=F("quantity"), invoiced_net_minor=F("net_minor")) != len(whole):
+                raise Conflict(_("Somebody invoiced this line meanwhile. Nothing was changed."))
+            for line in whole:
+                line.invoiced_quantity, line.invoiced_net_minor = line.quantity, line.net_minor
+        for line, quantity, net_minor in taken:
+            if line not in whole:
+                line.invoice(quantity, net_minor)
 
     def invoice(self, quantity: Decimal, net_minor: int) -> None:
         """Record that an invoice took `quantity` more at `net_minor`; Conflict when another took it meanwhile."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q
 
 from portico.accounts.models import Customer, Membership, User
 from portico.billing.models.autopay import Collection
@@ -13,6 +13,7 @@ from portico.billing.models.invoice import Invoice
 from portico.billing.models.method import SavedMethod
 from portico.billing.models.order import Order, PaymentRequest
 from portico.kit.db import claim
+from portico.kit.prepared import key_of, prepared, reread
 from portico.kit.privacy import Privacy
 
 
@@ -171,13 +172,13 @@ class Payment(models.Model):
             reference=reference,
             next_lookup_at=next_lookup_at,
         )
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def known_as(self, provider_reference: str) -> None:
         """Learn the provider's name for this attempt from a notice or a look-up that came before our own write."""
         claim(Payment.objects.filter(pk=self.pk, provider_reference=""), provider_reference=provider_reference)
-        self.refresh_from_db()
+        reread(self)
 
     def end(self, state: str, *, now: datetime, **changes: Any) -> bool:
         """pending, unknown → `state`; True when this call was the one. Its targets are freed in the same breath.
@@ -197,7 +198,7 @@ class Payment(models.Model):
         )
         if done:
             self.targets.update(open=False)
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def unknown(self, *, next_lookup_at: datetime) -> bool:
@@ -207,13 +208,13 @@ class Payment(models.Model):
             state=self.State.UNKNOWN,
             next_lookup_at=next_lookup_at,
         )
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def still_open(self) -> None:
         """unknown → pending: the provider says that nothing is decided yet."""
         claim(Payment.objects.filter(pk=self.pk, state=self.State.UNKNOWN), state=self.State.PENDING)
-        self.refresh_from_db()
+        reread(self)
 
     def waits_for_payer(self, *, now: datetime) -> bool:
         """The payer's bank asks the payer to confirm. True the first time."""
@@ -222,18 +223,18 @@ class Payment(models.Model):
             state=self.State.PENDING,
             action_at=now,
         )
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def ask_soon(self, *, now: datetime) -> None:
         """Something became of it at the provider: let the janitor look now."""
         claim(Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=now)
-        self.refresh_from_db()
+        reread(self)
 
     def money_known_as(self, charge_reference: str) -> None:
         """Learn the provider's name for the money itself."""
         claim(Payment.objects.filter(pk=self.pk, charge_reference=""), charge_reference=charge_reference[:120])
-        self.refresh_from_db()
+        reread(self)
 
     def give_back(self, amount_minor: int, *, gone: str) -> bool:
         """`amount_minor` of the money that arrived went back; `gone` (refunded, reversed) when that was the rest of it.
@@ -247,20 +248,20 @@ class Payment(models.Model):
         )
         if done:
             claim(rows.filter(returned_minor=F("received_minor")), state=gone)
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def take_again(self, amount_minor: int) -> bool:
         """`amount_minor` of what had gone back is ours again: refunded, reversed → succeeded. False when it was not gone."""
         rows = Payment.objects.filter(pk=self.pk, state__in=self.ARRIVED, returned_minor__gte=amount_minor)
         done = claim(rows, state=self.State.SUCCEEDED, returned_minor=F("returned_minor") - amount_minor)
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def look_up_again(self, *, at: datetime) -> None:
         """Count a look-up that told nothing new, and say when the next one is due."""
         claim(Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=at, lookups=F("lookups") + 1)
-        self.refresh_from_db()
+        reread(self)
 
     def processing(self, *, now: datetime) -> bool:
         """The payer confirmed; the money is on its way. True the first time."""
@@ -269,25 +270,31 @@ class Payment(models.Model):
             state=self.State.PENDING,
             processing_at=now,
         )
-        self.refresh_from_db()
+        reread(self)
         return done
 
     def ask_review(self, why: str) -> None:
         """Put this money on the staff's list."""
         Payment.objects.filter(pk=self.pk).update(review=why[:200], reviewed_at=None)
-        self.refresh_from_db()
+        reread(self)
 
     def reviewed(self, *, now: datetime) -> bool:
         """Take it off the staff's list; True when this call was the one."""
         done = claim(Payment.objects.filter(pk=self.pk, reviewed_at=None).exclude(review=""), reviewed_at=now)
-        self.refresh_from_db()
+        reread(self)
         return done
 
     @property
     def unallocated_minor(self) -> int:
         """What of the money that arrived settles nothing yet: customer credit."""
-        used = self.allocations.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+        used = sum(amount for (amount,) in allocated_of(payment=key_of(self)))
         return int(self.received_minor - self.returned_minor - used)
+
+
+@prepared
+def allocated_of(payment: Any) -> Any:
+    """The amounts of a payment that settle something."""
+    return Allocation.objects.filter(payment=payment).values_list("amount_minor")
 
 
 class Reversal(models.Model):
@@ -336,7 +343,7 @@ class Reversal(models.Model):
     def close(self, state: str, *, now: datetime) -> bool:
         """open → won, lost; True when this call was the one."""
         done = claim(Reversal.objects.filter(pk=self.pk, state=self.State.OPEN), state=state, closed_at=now)
-        self.refresh_from_db()
+        reread(self)
         return done
 
 

@@ -15,6 +15,7 @@ from portico.billing.models.subscription import DatabaseAccess, Subscription, se
 from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals, OptionalFourDecimals
 from portico.kit.errors import Conflict
+from portico.kit.files import StoredFile
 from portico.kit.periods import today
 from portico.kit.privacy import Privacy
 
@@ -137,6 +138,14 @@ class Quotation(models.Model):
         return self.versions.filter(state=QuotationVersion.State.DRAFT).first()
 
 
+class VersionQuerySet(models.QuerySet["QuotationVersion"]):
+    """Versions of quotations."""
+
+    def to_draw(self) -> "VersionQuerySet":
+        """Open versions that a customer has opened and whose paper was not drawn yet."""
+        return self.filter(state__in=["sent", "changes_requested"], first_viewed_at__isnull=False, paper_key="")
+
+
 class QuotationVersion(Totals):
     """One version of a quotation. Once sent its content never changes; only its state moves.
 
@@ -148,7 +157,8 @@ class QuotationVersion(Totals):
             "id quotation version state currency net_minor vat_minor total_minor valid_until payment_policy "
             "deposit_percent invoice_policy invoice_before_payment signature_required terms terms_version created_at "
             "sent_at first_viewed_at changes_requested_at accepted_at rejected_at reopened_at withdrawn_at "
-            "superseded_at rejected_reason revision saved_at saved_from send_at send_problem"
+            "superseded_at rejected_reason revision saved_at saved_from send_at send_problem "
+            "paper paper_key"
         ),
         Privacy.OFFER: "title intro change_note rejected_comment",
         Privacy.ACTOR: "created_by saved_by send_by sent_by changes_requested_by accepted_by rejected_by withdrawn_by",
@@ -163,6 +173,7 @@ class QuotationVersion(Totals):
         WITHDRAWN = "withdrawn"
         SUPERSEDED = "superseded"
 
+    CANNOT_BE_DRAWN = "-"
     OPEN = (State.SENT, State.CHANGES_REQUESTED)
     """States in which the customer may decide, while the version is not expired."""
 
@@ -220,10 +231,21 @@ class QuotationVersion(Totals):
     withdrawn_at = models.DateTimeField(null=True)
     withdrawn_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     superseded_at = models.DateTimeField(null=True)
+    paper = models.ForeignKey(
+        StoredFile, null=True, on_delete=models.SET_NULL, related_name="+", help_text="the PDF as offered, drawn ahead"
+    )
+    paper_key = models.CharField(max_length=64, blank=True, default="", help_text="what it was drawn from")
+
+    objects = VersionQuerySet.as_manager()
 
     class Meta(Totals.Meta):
         ordering = ["version"]
         indexes = [
+            models.Index(
+                fields=["id"],
+                condition=Q(state__in=["sent", "changes_requested"], first_viewed_at__isnull=False, paper_key=""),
+                name="quotation_to_draw",
+            ),
             models.Index(fields=["send_at"], condition=Q(send_at__isnull=False), name="quotation_to_send"),
             models.Index(  # holds all that the customer's start page asks of the quotations it can decide
                 fields=["quotation", "valid_until", "currency", "total_minor", "state"],
@@ -326,6 +348,11 @@ class QuotationVersion(Totals):
             rejected_reason=reason,
             rejected_comment=comment,
         )
+
+    def keep_paper(self, paper: StoredFile | None, key: str) -> None:
+        """Remember the PDF that was drawn ahead, and what it was drawn from."""
+        QuotationVersion.objects.filter(pk=self.pk).update(paper=paper, paper_key=key)
+        self.paper, self.paper_key = paper, key
 
     def reopen(self, *, now: datetime) -> None:
         """rejected → sent, until Valid Until."""

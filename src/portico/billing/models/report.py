@@ -10,6 +10,7 @@ from portico.accounts.models import ApiKey, Seller, User
 from portico.billing.models.quotation import Quotation
 from portico.billing.models.subscription import Subscription, SubscriptionItem
 from portico.kit.db import claim
+from portico.kit.prepared import prepared
 from portico.kit.privacy import Privacy
 
 
@@ -93,7 +94,7 @@ class Report(models.Model):
     @classmethod
     def settle_for(cls, quotation: Quotation, *, now: datetime) -> None:
         """What was installed for this quotation makes way for what its order brings."""
-        report = cls.objects.filter(quotation=quotation, state__in=[cls.State.INSTALLED, cls.State.LAPSED]).first()
+        report: Report | None = installed_for.first(quotation=quotation.pk)
         if report is None:
             return
         SubscriptionItem.objects.filter(
@@ -104,3 +105,9 @@ class Report(models.Model):
     def attend(self, *, by: User, now: datetime) -> bool:
         """Staff looked at it; True for the first."""
         return claim(Report.objects.filter(pk=self.pk, attended_at=None), attended_at=now, attended_by=by)
+
+
+@prepared
+def installed_for(quotation: Any) -> Any:
+    """What was installed before a quotation was accepted."""
+    return Report.objects.filter(quotation=quotation, state__in=["installed", "lapsed"]).order_by("pk")

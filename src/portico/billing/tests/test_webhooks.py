@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -183,8 +184,14 @@ def test_a_fault_while_working_loses_no_notice(
     assert world.invoice(OPEN).payment_state == "paid"
 
 
-def test_while_one_is_worked_on_the_next_is_stored_answered_and_left_to_the_worker(world: World) -> None:
+def test_while_one_is_worked_on_the_next_is_stored_and_answered_and_left_to_the_worker_where_too_many_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     payment, body = paid(world)
+    full: Queue[ProviderEvent] = Queue(maxsize=1)
+    full.put(ProviderEvent())
+    monkeypatch.setattr(webhooks, "LEFT", full)
+    monkeypatch.setattr(webhooks, "catching_up", lambda: None)
     with webhooks.AT_WORK:
         assert tell(body, at=world.now).status_code == 200
     payment.refresh_from_db()
@@ -192,6 +199,19 @@ def test_while_one_is_worked_on_the_next_is_stored_answered_and_left_to_the_work
     assert jobs.provider_events(world.now) == 1
     payment.refresh_from_db()
     assert payment.state == "succeeded"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_while_one_is_worked_on_is_settled_right_after_without_the_worker(world: World) -> None:
+    payment, body = paid(world)
+    with webhooks.AT_WORK:
+        assert tell(body, at=world.now).status_code == 200
+        payment.refresh_from_db()
+        assert payment.state == "pending", "one at a time"
+    webhooks.LEFT.join()
+    payment.refresh_from_db()
+    assert payment.state == "succeeded"
+    assert jobs.provider_events(world.now) == 0, "nothing is left to the worker"
 
 
 @pytest.mark.django_db(transaction=True)

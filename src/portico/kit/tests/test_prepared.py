@@ -9,10 +9,10 @@ from django.db.models import Count, F, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from portico.accounts.models import Customer, Membership, User
-from portico.billing.models import Invoice, Quotation
+from portico.billing.models import Invoice, Payment, Quotation
 from portico.cast import World
 from portico.kit.pagination import Cut, ask
-from portico.kit.prepared import Asked, prepared, with_constants
+from portico.kit.prepared import Asked, prepared, reread, with_constants
 
 pytestmark = pytest.mark.django_db
 
@@ -104,3 +104,23 @@ def test_a_list_asks_again_with_a_place_and_without(world: World) -> None:
         .order_by("-id")
         .values_list("pk", flat=True)
     )
+
+
+def test_a_row_is_read_again_and_what_it_names_stays_known(world: World) -> None:
+    payment = Payment.objects.select_related("customer").first()
+    assert payment is not None
+    Payment.objects.filter(pk=payment.pk).update(review="look at it")
+    with CaptureQueriesContext(connection) as asked:
+        reread(payment)
+        assert payment.customer.legal_name
+    assert len(asked.captured_queries) == 1
+    assert payment.review == "look at it"
+    User.objects.filter(pk=world.camille.pk).update(current_membership=None)
+    reread(world.camille)
+    assert world.camille.current_membership is None
+
+
+def test_a_row_that_is_gone_cannot_be_read_again(world: World) -> None:
+    gone = User(pk=10**9)
+    with pytest.raises(User.DoesNotExist):
+        reread(gone)

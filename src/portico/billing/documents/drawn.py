@@ -1,0 +1,58 @@
+"""The paper of an open quotation, drawn before anybody accepts it: accepting then stores nothing but what it is called.
+
+Its key says from what it was drawn: the sheet, the seller's colour and logo, the templates. The evidence of an acceptance takes
+the paper only where the key is the one of the sheet that is accepted; otherwise (other options were chosen, an address changed,
+the worker has not come yet) it is drawn then.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from portico.accounts.models import Seller
+from portico.billing.documents.build import quotation_sheet
+from portico.billing.documents.render import CannotSet, made_with, render_pdf
+from portico.billing.documents.sheet import Sheet
+from portico.billing.models import QuotationVersion
+from portico.kit import files
+
+BATCH = 20
+logger = logging.getLogger("portico.documents")
+
+
+def key_of(sheet: Sheet, seller: Seller) -> str:
+    """What a paper is drawn from, as a hash: two sheets with the same key give the same bytes."""
+    drawn_from = repr((sheet, seller.accent, seller.logo, made_with()))
+    return hashlib.sha256(drawn_from.encode()).hexdigest()
+
+
+def paper_of(version: QuotationVersion, choices: Mapping[int, Decimal], *, now: datetime) -> files.StoredFile:
+    """The paper of a version with these choices, stored: the one drawn ahead if it is the same, else drawn now.
+
+    `version` comes with its quotation, seller, customer and `paper`; call it outside a transaction.
+    """
+    sheet = quotation_sheet(version, choices, now=now)
+    seller = version.quotation.seller
+    if version.paper is not None and version.paper_key == key_of(sheet, seller):
+        return version.paper
+    return files.store(render_pdf(sheet, accent=seller.accent, logo=seller.logo), "application/pdf")
+
+
+def draw_due(*, now: datetime) -> int:
+    """Draw the papers of open quotations that a customer has opened; how many. What cannot be drawn is not tried again."""
+    rows = QuotationVersion.objects.to_draw().select_related(
+        "quotation__seller", "quotation__customer", "quotation__contact", "quotation__salesperson"
+    )
+    found = list(rows.order_by("id")[:BATCH])
+    for version in found:
+        sheet, seller = quotation_sheet(version, {}, now=now), version.quotation.seller
+        try:
+            paper = files.store(render_pdf(sheet, accent=seller.accent, logo=seller.logo), "application/pdf")
+        except CannotSet:
+            logger.exception("a quotation could not be drawn ahead", extra={"version": version.pk})
+            version.keep_paper(None, QuotationVersion.CANNOT_BE_DRAWN)
+        else:
+            version.keep_paper(paper, key_of(sheet, seller))
+    return len(found)
