@@ -22,6 +22,7 @@ from typing import Any
 from django.conf import settings
 from lxml import etree
 
+from portico.billing.documents.einvoice import peppol_rules
 from portico.billing.documents.einvoice.rule_files import CII, RULES, SCHEMA_OF, rules_for, schema_file
 
 SECONDS = 30.0
@@ -143,6 +144,8 @@ def checker() -> Checker:
 def check(*, embedded: bytes, cii: bytes, ubl: bytes, profile: str) -> list[Broken]:
     """What is broken of a paper's files: the schemas, then every set of rules of its profile. Raises NoAnswer."""
     broken = against_schemas(embedded, cii, ubl)
+    if profile == "peppol":
+        broken += [Broken(rule, "fatal", words) for rule, words in peppol_rules.broken_by(ubl)]
     if broken or not settings.PORTICO_EINVOICE_RULES:
         return broken
     for name in rules_for(profile):

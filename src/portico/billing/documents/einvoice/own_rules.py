@@ -3,7 +3,7 @@
 A quotation is asked when it is sent, an invoice again before its number is taken. The official rules, asked after issue
 (`checker`), are the measure; these here catch while it can still be mended what people can get wrong: who the parties are,
 categories of VAT that do not fit, sums that do not add up. Rules are named as the standard, KoSIT (BR-DE) and OpenPeppol
-name them; Peppol's own are asked here alone.
+name them; Peppol's own are asked of the written file by `peppol_rules`.
 """
 
 from collections import defaultdict
@@ -14,6 +14,7 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from portico.billing.documents.einvoice.terms import Terms
+from portico.kit.electronic import PEPPOL_SCHEMES, scheme_problem
 from portico.kit.money import exponent
 
 WITHOUT_VAT = {"Z", "E", "AE", "K", "G", "O"}
@@ -238,6 +239,20 @@ def _peppol(terms: Terms) -> Iterator[Finding]:
         *_addresses(terms, "PEPPOL-EN16931-R020", "PEPPOL-EN16931-R010", "Peppol"),
     )
     yield from (Finding(rule, words) for rule, value, words in asked if not value)
+    for party, whose in (("BG-4", _("your company's")), ("BG-7", _("the customer's"))):
+        scheme, address = (terms[party].get(name, "") for name in ("einvoicing_addr_schemeid", "einvoicing_addr"))
+        if address and scheme not in PEPPOL_SCHEMES:
+            yield Finding(
+                "PEPPOL-EN16931-CL008",
+                _("Peppol names participants by an identifier such as 0208:0123456749: %(whose)s address is none.")
+                % {"whose": whose},
+            )
+        elif rule := scheme_problem(scheme, address):
+            yield Finding(
+                f"PEPPOL-{rule}",
+                _("Peppol: %(whose)s address %(address)s has a typing error.")
+                % {"whose": whose, "address": f"{scheme}:{address}"},
+            )
 
 
 def _addresses(terms: Terms, seller: str, buyer: str, network: str) -> tuple[tuple[str, object, str], ...]:

@@ -34,7 +34,7 @@ def schema_file(name: str) -> Path:
 
 
 def rules_for(profile: str) -> tuple[str, ...]:
-    """Which sets an e-invoice of this profile has to follow. Peppol's own are not in any package: see `own_rules`."""
+    """Which sets an e-invoice of this profile has to follow. Peppol's own are not in any package: see `peppol_rules`."""
     extra = ("xrechnung-cii", "xrechnung-ubl") if profile == "xrechnung" else ()
     return ("factur-x", "en16931-ubl", *extra)
 

@@ -134,6 +134,8 @@ def build(head: Head, content: Mapping[str, Any], buyer: Mapping[str, Any]) -> T
     if notes := [note for note in (one_line(content.get("reason", "")), one_line(content["title"])) if note]:
         terms["BG-1"] = [{"BT-22": note} for note in notes]
     _lines(terms, head, content)
+    if profile.code == "peppol" and len(terms.get("BG-1", [])) > 1:
+        terms["BG-1"] = [{"BT-22": ". ".join(note["BT-22"].rstrip(".") for note in terms["BG-1"])}]  # R002: one note
     _payment_means(terms, head, content, paid=bool(paid) and paid == totals["total"])
     return terms
 

@@ -20,7 +20,7 @@ from portico.billing.actions.issue import (
     vat_groups,
     with_invoice,
 )
-from portico.billing.documents.einvoice import checker, terms, write
+from portico.billing.documents.einvoice import checker, peppol_rules, terms, write
 from portico.billing.documents.einvoice.checker import Broken, Checker, NoAnswer
 from portico.billing.documents.einvoice.own_rules import findings
 from portico.billing.documents.einvoice.profiles import CORE, PROFILES, unit_code
@@ -74,7 +74,7 @@ def made(
     """The business terms of a paper with these rows, through the same steps as one that is issued."""
     seller, customer = world.seller, world.lindner if country == "DE" else world.fontaine
     seller.contact_name, seller.phone = "Accounts", "+33 2 40 00 00 00"
-    seller.tax_registration = "404833048"
+    seller.tax_registration, seller.electronic_address = "404833048", "0009:40483304800022"
     customer.country, customer.einvoice_profile = country, profile
     customer.electronic_address, customer.buyer_reference = "9930:DE123456789", "04011000-1234512345-06"
     for place, one in enumerate(rows, start=1):
@@ -176,6 +176,8 @@ def ask(rules: Checker, paper: terms.Terms, profile: str) -> list[Broken]:
     broken += rules.ask("factur-x", embedded) + rules.ask("en16931-ubl", ubl)
     if profile == "xrechnung":
         broken += rules.ask("xrechnung-cii", cii) + rules.ask("xrechnung-ubl", ubl)
+    if profile == "peppol":
+        broken += [Broken(rule, "fatal", words) for rule, words in peppol_rules.broken_by(ubl)]
     return [one for one in broken if one.rule not in checker.UNAVOIDABLE]
 
 
