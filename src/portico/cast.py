@@ -23,6 +23,7 @@ from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.models import (
     Coupon,
     Database,
+    ExchangeRate,
     Invoice,
     Order,
     Payment,
@@ -199,9 +200,13 @@ def _companies(now: datetime) -> World:
         sepa_creditor_id="FR72ZZZ123456",
         iban="FR7630006000011234567890189",
         bic="AGRIFRPP",
+        contact_name="Omar Benali",
+        phone="+33 2 40 00 00 00",
+        electronic_address="0009:40483304800022",
     )
     VatRate.replace(seller, [Decimal(20), Decimal(10), Decimal("5.5")])
     created = now - timedelta(days=400)
+    ExchangeRate.objects.create(seller=seller, currency="NOK", valid_from=created.date(), rate=Decimal("11.7345"))
     fontaine = Customer.objects.create(
         seller=seller,
         legal_name="Atelier Fontaine SARL",
@@ -224,6 +229,9 @@ def _companies(now: datetime) -> World:
         vat_id_checked_on=created.date(),
         vat_id_check=Customer.VatCheck.VIES,
         payment_terms_days=14,
+        einvoice_profile=Customer.Profile.XRECHNUNG,
+        electronic_address="9930:DE136695976",
+        buyer_reference="04011000-1234512345-06",
         created_at=created,
     )
     fjord = Customer.objects.create(
@@ -234,6 +242,9 @@ def _companies(now: datetime) -> World:
         city="Oslo",
         country="NO",
         currency="NOK",
+        einvoice_profile=Customer.Profile.PEPPOL,
+        electronic_address="0192:988077917",
+        buyer_reference="Operations",
         created_at=created,
     )
     return World(now, seller, fontaine, lindner, fjord)

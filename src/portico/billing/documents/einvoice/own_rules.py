@@ -239,20 +239,28 @@ def _peppol(terms: Terms) -> Iterator[Finding]:
         *_addresses(terms, "PEPPOL-EN16931-R020", "PEPPOL-EN16931-R010", "Peppol"),
     )
     yield from (Finding(rule, words) for rule, value, words in asked if not value)
-    for party, whose in (("BG-4", _("your company's")), ("BG-7", _("the customer's"))):
+    words = {
+        "BG-4": (
+            _(
+                "Peppol names participants by an identifier such as 0208:0123456749, not by an e-mail address: enter your "
+                "company's under Settings."
+            ),
+            _("Your company's Peppol address has a typing error: correct it under Settings."),
+        ),
+        "BG-7": (
+            _(
+                "Peppol names participants by an identifier such as 0208:0123456749, not by an e-mail address: ask the "
+                "customer for theirs."
+            ),
+            _("The customer's Peppol address has a typing error."),
+        ),
+    }
+    for party, (no_participant, mistyped) in words.items():
         scheme, address = (terms[party].get(name, "") for name in ("einvoicing_addr_schemeid", "einvoicing_addr"))
         if address and scheme not in PEPPOL_SCHEMES:
-            yield Finding(
-                "PEPPOL-EN16931-CL008",
-                _("Peppol names participants by an identifier such as 0208:0123456749: %(whose)s address is none.")
-                % {"whose": whose},
-            )
+            yield Finding("PEPPOL-EN16931-CL008", no_participant)
         elif rule := scheme_problem(scheme, address):
-            yield Finding(
-                f"PEPPOL-{rule}",
-                _("Peppol: %(whose)s address %(address)s has a typing error.")
-                % {"whose": whose, "address": f"{scheme}:{address}"},
-            )
+            yield Finding(f"PEPPOL-{rule}", mistyped)
 
 
 def _addresses(terms: Terms, seller: str, buyer: str, network: str) -> tuple[tuple[str, object, str], ...]:

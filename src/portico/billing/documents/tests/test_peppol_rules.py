@@ -157,7 +157,7 @@ def test_an_e_mail_address_is_no_participant(world: World) -> None:
     paper["BG-4"] |= {"einvoicing_addr": "help@northwind.example", "einvoicing_addr_schemeid": "EM"}
     (found,) = findings(paper, "peppol")
     assert found.rule == "PEPPOL-EN16931-CL008"
-    assert "your company's address is none" in found.words
+    assert "enter your company's under Settings" in found.words
     assert findings(paper, "en16931") == []
 
 

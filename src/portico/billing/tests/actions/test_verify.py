@@ -116,6 +116,7 @@ def test_a_changed_template_or_colour_keeps_what_was_issued(
 def test_a_currency_with_three_decimals_has_a_pdf_that_says_why_there_is_no_more(
     world: World, now: datetime, client_for: Browser
 ) -> None:
+    ExchangeRate.objects.create(seller=world.seller, currency="KWD", valid_from=now.date(), rate=Decimal("0.3605"))
     invoice = issue(world, now, currency="KWD")
     assert verify_due(now=now)
     invoice.refresh_from_db()
