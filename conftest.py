@@ -51,6 +51,8 @@ for name in [
         "PORTICO_DATA",
         "PORTICO_TEST_ENGINE",
         "PORTICO_TEST_REPORT",
+        "PORTICO_TEST_HISTORIES",
+        "PORTICO_TEST_SEED",
     }
 ]:
     del os.environ[name]  # what the developer's shell holds must not change what the tests say

@@ -355,10 +355,9 @@ class Company:
         intent = self.find(params["payment_intent"], "payment_intent")
         if intent["status"] != "succeeded":
             raise Refused(400, "invalid_request_error", "charge_not_refundable", "There is nothing to refund.")
-        gone = sum(
-            one["amount"] for one in self.all_of("refund")
-            if one["payment_intent"] == intent["id"] and one["status"] not in {"failed", "canceled"}
-        )  # fmt: skip
+        if any(one["payment_intent"] == intent["id"] and one["status"] != "won" for one in self.all_of("dispute")):
+            raise Refused(400, "invalid_request_error", "charge_disputed", "It has been charged back.")
+        gone = self.gone_of(intent)
         amount = int(params.get("amount") or intent["amount_received"] - gone)
         if gone >= intent["amount_received"]:
             raise Refused(400, "invalid_request_error", "charge_already_refunded", "It has already been refunded.")
@@ -387,10 +386,19 @@ class Company:
             refund["status"] = "succeeded"
             self.tell("refund.updated", refund)
 
+    def gone_of(self, intent: Thing) -> int:
+        """What was given back of a charge."""
+        return sum(
+            one["amount"] for one in self.all_of("refund")
+            if one["payment_intent"] == intent["id"] and one["status"] not in {"failed", "canceled"}
+        )  # fmt: skip
+
     def dispute(self, intent_key: str, *, reason: str, status: str = "needs_response") -> Thing:
+        """The payer's bank takes back what is left of a charge."""
         intent = self.find(intent_key, "payment_intent")
+        left = intent["amount_received"] - self.gone_of(intent)
         made = self.new(
-            "dispute", "du", amount=intent["amount_received"], currency=intent["currency"], payment_intent=intent_key,
+            "dispute", "du", amount=left, currency=intent["currency"], payment_intent=intent_key,
             reason=reason, status=status, metadata={},
         )  # fmt: skip
         self.tell("charge.dispute.created", made)
