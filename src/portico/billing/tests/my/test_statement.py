@@ -140,8 +140,8 @@ def test_an_empty_account_is_a_statement_too(people: World, client_for: Browser)
 def test_both_sides_see_the_same_and_it_costs_few_statements(world: World, client_for: Browser) -> None:
     own, staff = f"{PAGE}?from=2025-12-01", f"/staff/customers/{world.fontaine.pk}/statement/?from=2025-12-01"
     assert sums_of(client_for(world.omar).get(staff), "total") == sums_of(client_for(world.camille).get(own), "total")
-    assert queries_of(client_for(world.camille), own) <= 14
-    assert queries_of(client_for(world.omar), staff) <= 14
+    assert queries_of(client_for(world.camille), own) <= 10
+    assert queries_of(client_for(world.omar), staff) <= 10
     assert client_for(world.lena).get(own).status_code == 200
 
 
