@@ -73,7 +73,10 @@ class Checker:
             raise NoAnswer(f"the rules {rules} could not be asked: {answer['fault']}")
         if not answer["fired"]:
             raise NoAnswer(f"no rule of {rules} looked at the document")
-        return [Broken(*one) for one in answer["broken"]]
+        return [
+            Broken(rule, severity, words.removeprefix(f"[{rule}]-").strip())
+            for rule, severity, words in answer["broken"]
+        ]
 
     def close(self) -> None:
         """End the child."""

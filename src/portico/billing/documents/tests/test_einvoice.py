@@ -238,6 +238,7 @@ def test_what_is_wrong_is_found_by_both(world: World, rules: Checker, name: str)
     assert rule in {one.rule for one in findings(paper, "en16931")}
     broken = rules.ask("factur-x", write.cii(paper)) + rules.ask("en16931-ubl", write.ubl(paper))
     assert rule in {one.rule for one in broken if one.is_fatal}
+    assert not any(one.words.startswith("[") for one in broken)  # the rule stands beside its words already
 
 
 @pytest.mark.parametrize(
