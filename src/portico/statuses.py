@@ -93,6 +93,17 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "failed": ("danger", "circle-x", _("Failed")),
         "refused": ("", "ban", _("Not agreed")),
     },
+    "import": {
+        "running": ("accent", "clock", _("Under way")),
+        "done": ("ok", "circle-check", _("Done")),
+        "refusals": ("warn", "triangle-alert", _("Done, some refused")),
+    },
+    "import_file": {
+        "waiting": ("", "clock", _("Waiting")),
+        "imported": ("ok", "circle-check", _("Imported")),
+        "known": ("", "history", _("Known before")),
+        "refused": ("danger", "circle-x", _("Refused")),
+    },
     "bank": {
         "new": ("", "clock", _("Being looked at")),
         "open": ("warn", "circle-alert", _("To be decided")),

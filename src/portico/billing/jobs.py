@@ -11,6 +11,7 @@ from portico.billing.actions import (
     bank,
     dunning,
     hooks,
+    importing,
     methods,
     notices,
     order,
@@ -85,6 +86,12 @@ def undecided_refunds(now: datetime) -> int:
 def bank_entries(now: datetime) -> int:
     """Movements of bank statements that nobody has looked at."""
     return bank.work_on_new(now)
+
+
+@sweep(every=1)
+def imports(now: datetime) -> int:
+    """Files of other systems' invoices that staff sent."""
+    return importing.go_on(now)
 
 
 @sweep(every=5)

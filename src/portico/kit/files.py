@@ -8,6 +8,7 @@ rolled back) are harmless and are found again by their hash.
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
@@ -62,14 +63,38 @@ def store(content: bytes, media_type: str) -> StoredFile:
     sha256 = hashlib.sha256(content).hexdigest()
     write_once(path_of(sha256), content)
     crashpoint("file written")
-    known = StoredFile.objects.filter(sha256=sha256).first()
-    if known is not None:
-        return known
-    try:
+    stored = StoredFile.objects.filter(sha256=sha256).first()
+    if stored is None:
+        try:
+            with transaction.atomic():
+                stored = StoredFile.objects.create(sha256=sha256, size=len(content), media_type=media_type)
+        except IntegrityError:  # somebody stored the same bytes at this moment
+            stored = StoredFile.objects.get(sha256=sha256)
+    if not stored.path.is_file():  # somebody dropped them after we looked
+        write_once(stored.path, content)
+    return stored
+
+
+def drop(ids: Iterable[int]) -> int:
+    """Delete those of the files that nothing refers to any more, row and bytes; how many they were.
+
+    The bytes go before the row's end is committed, and `store` looks again when it has its row: so no row is left without bytes
+    that somebody refers to.
+    """
+    count = 0
+    for stored in StoredFile.objects.filter(pk__in=list(ids)):
+        if any(
+            relation.related_model._default_manager.filter(**{relation.field.name: stored}).exists()
+            for relation in StoredFile._meta.get_fields(include_hidden=True)
+            if isinstance(relation, models.ForeignObjectRel)
+        ):
+            continue
         with transaction.atomic():
-            return StoredFile.objects.create(sha256=sha256, size=len(content), media_type=media_type)
-    except IntegrityError:  # somebody stored the same bytes at this moment
-        return StoredFile.objects.get(sha256=sha256)
+            path = stored.path
+            stored.delete()
+            path.unlink(missing_ok=True)
+        count += 1
+    return count
 
 
 def write_once(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ that runs again finds nothing more to do. Rows that point to the person keep poi
 nobody (see `kit.privacy`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,7 +14,7 @@ from allauth.mfa.models import Authenticator
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import ForeignObjectRel, Q
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +29,7 @@ from portico.billing.models import (
     QuotationView,
 )
 from portico.conversation.models import Attachment, Message
-from portico.kit.files import StoredFile, path_of
+from portico.kit.files import drop
 from portico.kit.models import Letter
 from portico.privacy import ledger
 from portico.privacy.models import Closing, ErasureRequest, Export
@@ -81,7 +81,7 @@ def words(user: User) -> int:
     """Messages with their files, wishes, comments on a rejection."""
     files = set(Attachment.objects.filter(message__author=user).values_list("file", flat=True))
     count = Message.objects.filter(author=user).delete()[0]
-    count += drop_files(files)
+    count += drop(files)
     count += ChangeWish.objects.filter(request__by=user).exclude(comment="").update(comment="")
     count += ChangeRequest.objects.filter(by=user).exclude(message="").update(message="")
     count += Dispute.objects.filter(by=user).exclude(message="").update(message="")
@@ -95,24 +95,7 @@ def papers_ahead(user: User) -> int:
     named = QuotationVersion.objects.filter(Q(quotation__contact=user) | Q(quotation__salesperson=user))
     files = set(named.exclude(paper=None).values_list("paper", flat=True))
     named.exclude(paper=None).update(paper=None, paper_key="")
-    return drop_files(files)
-
-
-def drop_files(ids: Iterable[int]) -> int:
-    """Bytes that nothing refers to any more."""
-    count = 0
-    for file in StoredFile.objects.filter(pk__in=list(ids)):
-        if any(
-            relation.related_model._default_manager.filter(**{relation.field.name: file}).exists()
-            for relation in StoredFile._meta.get_fields(include_hidden=True)
-            if isinstance(relation, ForeignObjectRel)
-        ):
-            continue
-        sha256 = file.sha256
-        file.delete()
-        path_of(sha256).unlink(missing_ok=True)
-        count += 1
-    return count
+    return drop(files)
 
 
 def traces(user: User) -> int:

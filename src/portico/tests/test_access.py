@@ -24,6 +24,7 @@ from portico.billing.models import (
     Coupon,
     Enrolment,
     ExchangeRate,
+    ImportJob,
     Invoice,
     NumberSeries,
     Order,
@@ -186,6 +187,7 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("refunds", "key"): refund_of(world).pk,
         ("bank", "number"): movement.pk,
         ("bank", "key"): movement.bank_file_id,
+        ("import_jobs", "number"): ImportJob.objects.create(seller=world.seller, sent_at=world.now).pk,
         ("renewals", "number"): RenewalRun.objects.create(
             seller=world.seller, kind="real", day=world.now.date(), started_at=world.now, finished_at=world.now
         ).pk,

@@ -17,6 +17,7 @@ from portico.billing.models.dispute import Dispute
 from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
 from portico.billing.models.exchange import ExchangeRate
 from portico.billing.models.imported import ImportedPaper
+from portico.billing.models.importing import ImportFile, ImportJob
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.mandate import ChangePolicy, Mandate, MandateMonth
 from portico.billing.models.method import Enrolment, SavedMethod
@@ -59,6 +60,8 @@ __all__ = [
     "DunningRules",
     "Enrolment",
     "ExchangeRate",
+    "ImportFile",
+    "ImportJob",
     "ImportedPaper",
     "Invoice",
     "InvoiceLine",

@@ -105,6 +105,28 @@ REASONS: dict[str, tuple[str, str]] = {
         gettext_noop("VAT %(category)s %(rate)s %% of %(base)s is missing in the breakdown (%(rule)s)."),
         ASK,
     ),
+    # A ZIP
+    "zip_broken": (
+        gettext_noop("The ZIP, or this file in it, is damaged."),
+        gettext_noop("Pack it again and send that."),
+    ),
+    "zip_encrypted": (gettext_noop("The ZIP is encrypted."), gettext_noop("Send it without a password.")),
+    "zip_empty": (gettext_noop("The ZIP holds no file."), gettext_noop("Put the invoices into it as XML or PDF.")),
+    "zip_many": (gettext_noop("The ZIP holds more than %(most)s files."), gettext_noop("Send them in several.")),
+    "zip_nested": (
+        gettext_noop("This is a ZIP inside a ZIP. It is not opened."),
+        gettext_noop("Unpack it, and send what is inside."),
+    ),
+    "zip_unfolds": (
+        gettext_noop("The ZIP unfolds to more than %(megabytes)s MB, or to more than %(most)s times its size."),
+        gettext_noop("Send its files in several."),
+    ),
+    # The rest
+    "fault": (
+        gettext_noop("Reading it broke off three times. Nothing of it was kept."),
+        gettext_noop("Send the file alone. If that fails too, tell your administrator."),
+    ),
+    "other": (gettext_noop("%(detail)s"), EXPORT),
     # Whose it is
     "other_seller": (
         gettext_noop("This invoice is not %(company)s's: its seller is %(seller)s."),
