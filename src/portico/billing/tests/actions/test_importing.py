@@ -18,6 +18,7 @@ from portico.accounts.models import Customer, Event
 from portico.billing import books
 from portico.billing.actions import importing
 from portico.billing.actions.importing import go_on, start_import
+from portico.billing.actions.take_in import keep
 from portico.billing.models import ImportedPaper, ImportFile, ImportJob, Invoice
 from portico.billing.tests.foreign import pdf_with, ubl, zip_of
 from portico.cast import World
@@ -211,7 +212,7 @@ def killed(people: World, where: str) -> None:
             def die(row: ImportFile, **about: Any) -> None:
                 count[0] += 1
                 if count[0] == 3 and where == "between":
-                    importing.keep(about["readied"], now=about["now"], by=about["job"].sent_by)
+                    keep(about["readied"], now=about["now"], by=about["job"].sent_by)
                     connection.connection.commit()
                     os.kill(os.getpid(), signal.SIGKILL)
                 if count[0] == 4 and where == "after":
