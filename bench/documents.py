@@ -2,6 +2,8 @@
 
 The papers are made in memory, each with another number and other words, so that nothing of one is kept for the next. Everything
 is inside: the business terms, the CII, the QR code, the typesetting, the declaration in the metadata. No database is asked.
+
+Then invoices of another system are imported, on SQLite and on PostgreSQL.
 """
 
 import json
@@ -9,17 +11,21 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from bench.pages import speed
+from bench.pages import filled_postgresql, in_process, plain_environment, speed
 from bench.table import Row, at_least, at_most, measured
 from portico.commands import CHECKOUT
 
 NAME = "documents"
 PAPERS = 60
 SECONDS = 6.0
+FOREIGN = 150
+"""Files of each kind that are imported."""
 PEER_MS = 140.0
 """WeasyPrint 70 on the same paper without an e-invoice, PDF/A-3 (measured in the trial of parts)."""
 
@@ -40,12 +46,31 @@ def run(options: object) -> Iterator[Row]:
     yield at_most(NAME, "invoice of 100 lines: PDF with XML, warm, median", alone["long"], "ms", 150)
     yield measured(NAME, "memory of one worker", alone["megabytes"], "MB")
     yield from rules_of(alone)
+    yield from imports()
     both = at_work(2)
     two = sum(one["rate"] for one in both)
     yield measured(NAME, "one worker, a second of its core", alone["rate_of_cpu"], "/s")
     yield measured(NAME, "one worker, by the clock", alone["rate"], "/s")
     yield measured(NAME, "two workers, by the clock", two, "/s")
     yield at_least(NAME, "two workers to one, by the clock", two / alone["rate"], "×", 1.7)
+
+
+def imports() -> Iterator[Row]:
+    """Invoices of another system, by one worker, on each database."""
+    with tempfile.TemporaryDirectory(prefix="portico-bench-") as directory:
+        yield from imported("SQLite", f"sqlite://{directory}/portico.sqlite3", Path(directory))
+    with tempfile.TemporaryDirectory(prefix="portico-bench-") as directory, filled_postgresql() as (url, _pid):
+        yield from imported("PostgreSQL", url, Path(directory))
+
+
+def imported(database: str, url: str, directory: Path) -> Iterator[Row]:
+    """Files a second, one process and its database, by the clock."""
+    told = in_process(plain_environment(url, directory), "bench.foreign", str(FOREIGN))
+    kinds = {"ubl": "UBL", "cii": "CII", "pdf": "PDF with CII inside"}
+    for kind, words in kinds.items():
+        yield measured(NAME, f"import on {database}: {words}, 8 lines", told[kind], "/s")
+    together = len(kinds) / sum(1 / told[kind] for kind in kinds)
+    yield at_least(NAME, f"import on {database}: all three", together, "/s", 50)
 
 
 def rules_of(told: dict[str, float]) -> Iterator[Row]:

@@ -75,6 +75,13 @@ def store(content: bytes, media_type: str) -> StoredFile:
     return stored
 
 
+def put(content: bytes) -> str:
+    """Write the bytes alone, ahead of their row; their hash. Without a row they are harmless."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_once(path_of(sha256), content)
+    return sha256
+
+
 def drop(ids: Iterable[int]) -> int:
     """Delete those of the files that nothing refers to any more, row and bytes; how many they were.
 

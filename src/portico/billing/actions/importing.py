@@ -8,7 +8,9 @@ import io
 import time
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,6 +46,8 @@ SECONDS = 4.0
 """For one turn: other sweeps wait."""
 BATCH = 200
 MOST_ATTEMPTS = 3
+AHEAD = 4
+"""Files read while another is written."""
 STATES = ImportFile.State
 
 
@@ -140,13 +144,13 @@ def go_on(now: datetime) -> int:
     job = ImportJob.objects.filter(free, finished_at=None).select_related("seller", "sent_by").order_by("id").first()
     if job is None or not job.take(now=now, until=now + HELD):
         return 0
-    done = 0
     end = time.monotonic() + SECONDS
-    with closing(Contents()) as contents:
-        for row in _waiting(job):
-            if time.monotonic() > end:
-                break
-            done += _work_on(row, job, contents, now=now)
+    done, some = 0, 1
+    with closing(Contents()) as contents, ThreadPoolExecutor(1, "import") as ahead:
+        while some and time.monotonic() < end:  # once more for what a ZIP brought
+            rows = _read_ahead(_waiting(job, end, now), contents, ahead, job.seller)
+            some = sum(_work_on(row, job, content, now=now) for row, content in rows)
+            done += some
     if not job.files.filter(state=STATES.WAITING).exists():
         _tidy(job)
         done += job.finish(now=now)
@@ -154,41 +158,70 @@ def go_on(now: datetime) -> int:
     return done
 
 
-def _waiting(job: ImportJob) -> Iterator[ImportFile]:
-    """Files to look at; what a ZIP brings comes in the same turn."""
+def _waiting(job: ImportJob, end: float, now: datetime) -> Iterator[ImportFile]:
+    """Files to look at until `end` (of the monotonic clock), an attempt at each written down."""
     after = 0
     while rows := list(
         job.files.filter(state=STATES.WAITING, pk__gt=after).select_related("file", "archive__file")[:BATCH]
     ):
-        yield from rows
+        for row in rows:
+            if time.monotonic() > end:
+                return
+            if row.attempts >= MOST_ATTEMPTS:
+                row.end(STATES.REFUSED, now=now, code="fault")
+            elif row.begin():
+                yield row
         after = rows[-1].pk
 
 
-def _work_on(row: ImportFile, job: ImportJob, contents: "Contents", *, now: datetime) -> int:
+def _read_ahead(
+    rows: Iterator[ImportFile], contents: "Contents", ahead: Executor, seller: Seller
+) -> "Iterator[tuple[ImportFile, Future[bytes | Readied]]]":
+    """Rows in their order, each with what a thread reads of it while the one before is written.
+
+    A row that was tried before is read with nothing beside it, so that it alone is to blame if the worker dies again.
+    """
+    under_way: deque[tuple[ImportFile, Future[bytes | Readied]]] = deque()
+    for row in rows:
+        alone = row.attempts > 1
+        while under_way and (alone or len(under_way) >= AHEAD):
+            yield under_way.popleft()
+        under_way.append((row, ahead.submit(_read, row, contents, seller)))
+        while under_way and alone:
+            yield under_way.popleft()
+    yield from under_way
+
+
+def _read(row: ImportFile, contents: "Contents", seller: Seller) -> bytes | Readied:
+    """A ZIP as it is, anything else as an invoice whose bytes are on the disk. In a thread that asks no database."""
+    content = contents.of(row)
+    if is_zip(content):
+        if row.archive_id:
+            raise Unreadable("zip_nested")
+        return content
+    readied = ready(content=content, file_name=row.name, seller=seller)
+    readied.put_bytes()
+    return readied
+
+
+def _work_on(row: ImportFile, job: ImportJob, content: "Future[bytes | Readied]", *, now: datetime) -> int:
     """One file, to its end."""
-    if row.attempts >= MOST_ATTEMPTS:
-        return int(row.end(STATES.REFUSED, now=now, code="fault"))
-    if not row.begin():
-        return 0
     try:
-        content = contents.of(row)
-        if is_zip(content):
-            if row.archive_id:
-                raise Unreadable("zip_nested")
-            members = list_of(content)
+        found = content.result()
+        if isinstance(found, bytes):
+            members = list_of(found)
             with transaction.atomic():
                 if row.end(STATES.UNPACKED, now=now):
                     ImportFile.objects.bulk_create(
                         [ImportFile(job=job, archive=row, member=one.place, name=one.name) for one in members], 500
                     )
             return 1
-        readied = ready(content=content, file_name=row.name, seller=job.seller)
         try:
             with transaction.atomic():
-                _end(row, readied=readied, job=job, now=now)
+                _end(row, readied=found, job=job, now=now)
         except IntegrityError:  # the same number is taken in by another worker at this moment
             with transaction.atomic():
-                _end(row, readied=readied, job=job, now=now)
+                _end(row, readied=found, job=job, now=now)
     except (Unreadable, Taken) as refusal:
         row.end(STATES.REFUSED, now=now, code=refusal.code, about=refusal.about)
     except Refusal as refusal:
