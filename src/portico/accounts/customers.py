@@ -28,7 +28,7 @@ LENGTHS = {
     "region": 80,
     "electronic_address": 100,
 }
-ADDRESS = ("street", "street_2", "postcode", "city", "region", "electronic_address")
+ADDRESS = ("street", "street_2", "postcode", "city", "region", "country", "electronic_address")
 TERMS = ("language", "payment_terms_days")
 LONGEST_TERMS_DAYS = 365
 

@@ -390,6 +390,16 @@ SENTENCES: dict[str, Sentence] = {
     "database.opened": Sentence(
         lazy("%(who)s added database %(number)s."), "layers", lazy("Database %(number)s was added.")
     ),
+    "customer.confirmed": Sentence(
+        lazy("%(who)s confirmed the imported company as a customer of its own."),
+        "store",
+        lazy("The imported company was confirmed."),
+    ),
+    "customer.merged": Sentence(
+        lazy("%(who)s merged imported company %(merged)s into this one, with %(papers)s invoices."),
+        "store",
+        lazy("Imported company %(merged)s was merged into this one, with %(papers)s invoices."),
+    ),
     "customer.edited": Sentence(
         lazy("%(who)s changed the company's details."), "store", lazy("The company's details were changed.")
     ),

@@ -89,8 +89,8 @@ class Customer(Address):
         return bool(self.vat_id and self.vat_id_checked_on) or self.tax_approved
 
     def edit_address(self, **values: str) -> None:
-        """Where papers go: street, street_2, postcode, city, region, electronic_address. Issued papers keep what they say."""
-        allowed = {"street", "street_2", "postcode", "city", "region", "electronic_address"}
+        """Where papers go: street to country, and electronic_address. Issued papers keep what they say."""
+        allowed = {"street", "street_2", "postcode", "city", "region", "country", "electronic_address"}
         if not set(values) <= allowed:
             raise ValueError(f"not an address: {sorted(set(values) - allowed)}")
         for name, value in values.items():
@@ -111,6 +111,10 @@ class Customer(Address):
             raise Invalid(_("Choose one of the ways that are offered. Nothing was saved."))
         self.delivery, self.einvoice_profile, self.buyer_reference = delivery, einvoice_profile, buyer_reference
         self.save(update_fields=["delivery", "einvoice_profile", "buyer_reference"])
+
+    def was_reviewed(self) -> bool:
+        """Staff has looked at what an import made; True for the one who did."""
+        return claim(Customer.objects.filter(pk=self.pk, to_review=True), to_review=False)
 
     def rename(self, *, legal_name: str, vat_id: str) -> None:
         """Change name or VAT id while that is still free; Conflict afterwards."""

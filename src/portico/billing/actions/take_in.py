@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from stdnum import iban as stdnum_iban
 
@@ -22,7 +23,7 @@ from portico.billing.documents.reading import Found, read
 from portico.billing.documents.reading.arithmetic import TAXED
 from portico.billing.documents.reading.found import FoundLine, Party
 from portico.billing.documents.reading.reasons import Taken, Unreadable
-from portico.billing.models import ImportedPaper, Invoice, InvoiceLine, InvoiceVat, NumberSeries
+from portico.billing.models import ImportedPaper, Invoice, InvoiceLine, InvoiceVat, NumberSeries, OtherName
 from portico.billing.models.invoice import in_order, salted_hash
 from portico.kit import files
 from portico.kit.money import EXPONENTS, LOCALES
@@ -176,6 +177,9 @@ def customer_of(found: Found, seller: Seller, *, now: datetime) -> tuple[Custome
     ).first()
     if match is not None and not (match.vat_id and letters_of(buyer.vat_id)):
         return match, False
+    match = _by_other_name(found, seller)
+    if match is not None:
+        return match, False
     country = buyer.country if re.fullmatch(r"[A-Z]{2}", buyer.country) else seller.country
     language = country.lower() if country.lower() in LOCALES else seller.language
     customer = Customer.objects.create(
@@ -187,6 +191,19 @@ def customer_of(found: Found, seller: Seller, *, now: datetime) -> tuple[Custome
     )  # fmt: skip
     Event.record("customer.created", customer, now=now, customer=customer, visible=False)
     return customer, True
+
+
+def _by_other_name(found: Found, seller: Seller) -> Customer | None:
+    """The customer that staff once said this buyer is."""
+    buyer = found.buyer
+    same = Q(legal_name__iexact=one_line(buyer.name)[:160], postcode__iexact=one_line(buyer.postcode)[:20])
+    vat_id, address = letters_of(buyer.vat_id)[:20], one_line(buyer.electronic_address)[:100]
+    if vat_id:
+        same = Q(vat_id=vat_id) | (same & Q(vat_id=""))
+    if address:
+        same |= Q(electronic_address=address)
+    known = OtherName.objects.filter(same, customer__seller=seller).select_related("customer").order_by("id").first()
+    return known.customer if known else None
 
 
 # Seen before -----------------------------------------------------------------------------------------------------------
@@ -375,7 +392,7 @@ def _buyer(found: Found) -> dict[str, str]:
     return {
         "legal_name": party.name, "street": party.street, "street_2": party.street_2, "postcode": party.postcode,
         "city": party.city, "region": party.region, "country": party.country, "vat_id": party.vat_id,
-        "electronic_address": party.electronic_address,
+        "electronic_address": party.electronic_address, "email": one_line(party.email)[:254],
     }  # fmt: skip
 
 

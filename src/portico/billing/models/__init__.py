@@ -16,7 +16,7 @@ from portico.billing.models.decision import (
 from portico.billing.models.dispute import Dispute
 from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
 from portico.billing.models.exchange import ExchangeRate
-from portico.billing.models.imported import ImportedPaper
+from portico.billing.models.imported import ImportedPaper, OtherName
 from portico.billing.models.importing import ImportFile, ImportJob
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.mandate import ChangePolicy, Mandate, MandateMonth
@@ -71,6 +71,7 @@ __all__ = [
     "NumberSeries",
     "Order",
     "OrderLine",
+    "OtherName",
     "Payment",
     "PaymentLookup",
     "PaymentRequest",

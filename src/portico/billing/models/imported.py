@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from portico.accounts.models import User
+from portico.accounts.models import Customer, User
 from portico.billing.models.invoice import Invoice
 from portico.kit.files import StoredFile
 from portico.kit.privacy import Privacy
@@ -44,3 +44,30 @@ class ImportedPaper(models.Model):
 
     def __str__(self) -> str:
         return self.printed_number
+
+
+class OtherName(models.Model):
+    """A buyer as another system names it, once staff said which customer it is: the next file finds that one."""
+
+    privacy = {
+        Privacy.NONE: "id customer created_at",
+        Privacy.COMPANY: "legal_name postcode vat_id electronic_address",
+        Privacy.ACTOR: "created_by",
+    }
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="other_names")
+    legal_name = models.CharField(max_length=160)
+    postcode = models.CharField(max_length=20, blank=True)
+    vat_id = models.CharField(max_length=20, blank=True)
+    electronic_address = models.CharField(max_length=100, blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["vat_id"], name="other_name_vat_id"),
+            models.Index(fields=["legal_name", "postcode"], name="other_name_place"),
+        ]
+
+    def __str__(self) -> str:
+        return self.legal_name

@@ -1,4 +1,4 @@
-"""Customers on the desk, to read: who they are, what they owe, their papers and people."""
+"""Customers on the desk: who they are, what they owe, their papers and people; and what an import made, to be looked at."""
 
 from datetime import date, datetime
 from typing import Any
@@ -13,14 +13,17 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from portico.accounts import customers
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.members import may_manage
 from portico.accounts.models import Customer, Event, Membership
 from portico.accounts.my.company import DELIVERY, wrong_delivery
+from portico.billing.actions import review as reviewing
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, QuotationVersion, Subscription
 from portico.billing.providers import label_of
+from portico.billing.staff.desk import by_id, customers_offered
 from portico.billing.statement import (
     CSV,
     KINDS,
@@ -32,10 +35,10 @@ from portico.billing.statement import (
     statement_pdf,
 )
 from portico.kit.answers import pdf_answer
-from portico.kit.errors import Missing
-from portico.kit.listing import Sort, listing, search_words
+from portico.kit.errors import Conflict, Invalid, Missing
+from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
-from portico.kit.spreadsheet import amount, as_file, column, is_asked, rows_as_file
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked, rows_as_file
 from portico.kit.text import one_line
 
 SORTS = {
@@ -43,6 +46,7 @@ SORTS = {
     "owed": Sort(lazy("Open balance, highest first"), ["-open_minor", "-id"]),
     "newest": Sort(lazy("Newest first"), ["-id"]),
 }
+STATUSES = {"to_review": lazy("To review")}
 COLUMNS = (
     column(lazy("Name"), "legal_name"),
     column(lazy("City"), "city"),
@@ -50,7 +54,10 @@ COLUMNS = (
     column(lazy("Currency"), "currency"),
     amount(lazy("Open balance"), "open_minor"),
     column(lazy("Open invoices"), "open_invoices"),
+    Column(lazy("To review"), lambda row: _("yes") if row["to_review"] else ""),
 )
+EDITED = ("legal_name", "vat_id", "street", "street_2", "postcode", "city", "country")
+"""What staff may correct of what an import made."""
 LATEST = 6
 """How many of each kind of paper a customer's page shows; the lists have them all."""
 
@@ -61,13 +68,16 @@ def index(request: StaffRequest) -> HttpResponseBase:
     """All customers with what they owe, in their own currency."""
     q = search_words(request.GET)
     still_open = Invoice.objects.open().filter(customer=OuterRef("pk"), currency=OuterRef("currency"))
+    status = chosen_status(request.GET, STATUSES)
     rows = Customer.objects.filter(seller=request.seller)
+    if status:
+        rows = rows.filter(to_review=True)
     if q:
         rows = rows.filter(Q(legal_name__icontains=q) | Q(vat_id__icontains=q) | Q(city__icontains=q))
     counted = still_open.order_by().annotate(n=Func(F("pk"), function="COUNT", output_field=BigIntegerField()))
     rows = rows.annotate(open_minor=total("amount_due_minor", still_open), open_invoices=Subquery(counted.values("n")))
-    fields = "id legal_name city country currency open_minor open_invoices".split()
-    found = listing(rows.values(*fields), request.GET, q=q, status="", statuses={}, sorts=SORTS)
+    fields = "id legal_name city country currency to_review open_minor open_invoices".split()
+    found = listing(rows.values(*fields), request.GET, q=q, status=status, statuses=STATUSES, sorts=SORTS)
     if is_asked(request.GET):
         return as_file(request.GET, found, COLUMNS, "customers")
     return render(request, "billing/staff/customers/index.html", {"list": found})
@@ -157,6 +167,79 @@ def delivery(request: StaffRequest, number: int) -> HttpResponse:
     return render(request, "billing/staff/customers/delivery.html", context, status=400 if errors else 200)
 
 
+# What an import made -----------------------------------------------------------------------------------------------------
+
+
+def imported(request: StaffRequest, number: int) -> Customer:
+    """A customer of the seller; Missing."""
+    found = Customer.objects.filter(seller=request.seller, pk=min(number, 2**63 - 1)).first()
+    if found is None:
+        raise Missing(_("There is no such customer."))
+    return found
+
+
+@staff("sales", "finance")
+@require_http_methods(["GET", "HEAD", "POST"])
+def review(request: StaffRequest, number: int) -> HttpResponse:
+    """What an import made, beside the customers it may be; POST corrects it."""
+    customer = imported(request, number)
+    if not customer.to_review:
+        if request.method == "POST":
+            raise Conflict(_("Somebody has decided about this customer already. Nothing was changed."))
+        return HttpResponseRedirect(reverse("staff:customers.detail", args=[number]))
+    typed = {name: str(getattr(customer, name)) for name in EDITED}
+    error = ""
+    if request.method == "POST":
+        typed = {name: one_line(request.POST.get(name, "")) for name in EDITED}
+        try:
+            customers.edit(customer=customer, values=typed, by=request.user, now=timezone.now())
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("Saved. The customer still waits for your decision."))
+            return HttpResponseRedirect(reverse("staff:customers.review", args=[number]))
+    domains = sorted(set(reviewing.domains_of(customer)))
+    chosen = by_id(Customer.objects.filter(seller=request.seller).exclude(pk=number), request.GET.get("customer", ""))
+    context = {
+        "customer": customer,
+        "typed": typed,
+        "error": error,
+        "papers": customer.invoices.order_by("-id")[:LATEST],
+        "domains": domains,
+        "candidates": [reviewing.Candidate(chosen, ())] if chosen else reviewing.candidates_for(customer, domains),
+        "chosen": chosen,
+        "customers": customers_offered(request) if "q" in request.GET else [],
+        "today": today(timezone.now(), request.seller.zone),
+    }
+    return render(request, "billing/staff/customers/review.html", context, status=400 if error else 200)
+
+
+@staff("sales", "finance")
+@require_POST
+def confirm(request: StaffRequest, number: int) -> HttpResponse:
+    """It is a customer of its own."""
+    customer = imported(request, number)
+    reviewing.confirm_customer(customer=customer, by=request.user, now=timezone.now())
+    messages.success(request, _("%(name)s is a customer of its own.") % {"name": customer.legal_name})
+    return HttpResponseRedirect(reverse("staff:customers.detail", args=[number]))
+
+
+@staff("sales", "finance")
+@require_POST
+def merge(request: StaffRequest, number: int) -> HttpResponse:
+    """It is a customer that was there before: `into`."""
+    customer = imported(request, number)
+    into = by_id(Customer.objects.filter(seller=request.seller), request.POST.get("into", ""))
+    if into is None:
+        raise Invalid(_("Choose another customer to merge into. Nothing was changed."))
+    reviewing.merge_customer(customer=customer, into=into, by=request.user, now=timezone.now())
+    messages.success(
+        request,
+        _("The imported invoices are %(name)s's now. The next import knows this name.") % {"name": into.legal_name},
+    )
+    return HttpResponseRedirect(reverse("staff:customers.detail", args=[into.pk]))
+
+
 def find(request: StaffRequest, number: int, day: date) -> Any:
     """The customer with what is open, overdue and credit in its own currency, in one statement; Missing."""
     own = {"customer": OuterRef("pk"), "currency": OuterRef("currency")}
@@ -198,4 +281,7 @@ urlpatterns = [
     path("customers/<int:number>/", detail, name="customers.detail"),
     path("customers/<int:number>/statement/", statement, name="customers.statement"),
     path("customers/<int:number>/delivery/", delivery, name="customers.delivery"),
+    path("customers/<int:number>/review/", review, name="customers.review"),
+    path("customers/<int:number>/confirm/", confirm, name="customers.confirm"),
+    path("customers/<int:number>/merge/", merge, name="customers.merge"),
 ]

@@ -80,6 +80,11 @@ LOOKS = {
         ngettext_lazy("%(n)d subscription is cancelled", "%(n)d subscriptions are cancelled", "n"),
         lazy("Look"), "subscriptions",
     ),
+    "customers": Look(
+        "warn", "store",
+        ngettext_lazy("%(n)d imported customer to review", "%(n)d imported customers to review", "n"),
+        lazy("Review"), "customers", "status=to_review",
+    ),
     "letters": Look(
         "danger", "circle-alert",
         ngettext_lazy("%(n)d letter was not delivered", "%(n)d letters were not delivered", "n"),
@@ -219,6 +224,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "renewals": _("due on %(date)s"),
         "leaving": _("ends on %(date)s"),
         "reports": _("ended on %(date)s"),
+        "customers": _("imported on %(date)s"),
         "letters": _("written on %(date)s"),
         "webhooks": _("since %(date)s"),
         "expiring": _("Valid Until %(date)s"),

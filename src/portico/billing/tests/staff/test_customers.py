@@ -10,8 +10,10 @@ from lxml import html
 
 from portico.accounts.models import Customer, Seller, User
 from portico.billing.actions import draft, pay
+from portico.billing.actions.take_in import import_invoice
 from portico.billing.models import Invoice
-from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
+from portico.billing.tests.foreign import ubl
+from portico.billing.tests.my.pages import Answer, books, queries_of, rows_of, sums_of, text_of
 from portico.cast import World, line, sold
 
 Browser = Callable[..., Client]
@@ -149,3 +151,59 @@ def test_only_sales_is_offered_a_new_quotation(world: World, client_for: Browser
     for user, offered in ((world.hanna, True), (world.admin, True), (world.omar, False)):
         told = text_of(client_for(user).get(f"{LIST}{world.fontaine.pk}/"))
         assert ("New quotation" in told) == offered
+
+
+# What an import made ---------------------------------------------------------------------------------------------------
+
+
+def imported(world: World, **changes: str) -> Customer:
+    """A customer that an import made."""
+    content = ubl(**{"id": "OLD-1", "buyer": "Atelier Fontaine SARL", "buyer_vat": "", **changes})
+    return import_invoice(content=content, file_name="a.xml", seller=world.seller, now=world.now).invoice.customer
+
+
+def test_an_imported_customer_waits_on_today_in_the_list_and_on_its_page(world: World, client_for: Browser) -> None:
+    new, client = imported(world), client_for(world.omar)
+    assert "1 imported customer to review" in text_of(client.get("/staff/"))
+    where = f"/staff/customers/{new.pk}/review/"
+    assert where in client.get("/staff/").content.decode()
+    assert rows_of(client.get("/staff/customers/", {"status": "to_review"})) == [(str(new.pk), "to_review")]
+    assert where in client.get(f"/staff/customers/{new.pk}/").content.decode()
+    told = text_of(client.get(where))
+    assert "the same name" in told
+    assert "OLD-1" in told
+    assert "Correct it" not in told, "finance does not write customers"
+    assert queries_of(client, where) <= 8
+    answer = client.post(f"/staff/customers/{new.pk}/merge/", {"into": world.fontaine.pk}, follow=True)
+    assert "are Atelier Fontaine SARL's now" in text_of(answer)
+    assert client.get(where).status_code == 404
+    assert rows_of(client.get("/staff/customers/", {"status": "to_review"})) == []
+    assert "merged imported company" in text_of(client.get(f"/staff/customers/{world.fontaine.pk}/timeline/"))
+
+
+def test_sales_correct_it_and_confirm_it(world: World, client_for: Browser) -> None:
+    new, client = imported(world, buyer="Gentse"), client_for(world.hanna)
+    where = f"/staff/customers/{new.pk}/review/"
+    form = main_form_of(client.get(where), where)
+    wrong = client.post(where, form | {"vat_id": "BE0428759498"})
+    assert (wrong.status_code, "not a valid VAT id" in text_of(wrong)) == (400, True)
+    assert (
+        client.post(where, form | {"legal_name": "Gentse NV", "vat_id": "BE0428759497", "country": "BE"}).status_code
+        == 302
+    )
+    new.refresh_from_db()
+    assert (new.legal_name, new.vat_id, new.country, new.to_review) == ("Gentse NV", "BE0428759497", "BE", True)
+    found = client.get(where, {"q": "lindner"})
+    assert f"?customer={world.lindner.pk}" in found.content.decode()
+    assert "The one you chose" in text_of(client.get(where, {"customer": world.lindner.pk}))
+    assert client.post(f"/staff/customers/{new.pk}/merge/", {"into": "x"}).status_code == 400
+    assert client.post(f"/staff/customers/{new.pk}/confirm/").status_code == 302
+    assert client.post(f"/staff/customers/{new.pk}/confirm/").status_code == 409
+    assert client.get(where).status_code == 302
+
+
+def main_form_of(response: Answer, action: str) -> dict[str, str]:
+    """The form of the page that posts to itself."""
+    forms = html.fromstring(response.content.decode()).xpath("//main//form[@method='post'][not(@action)]")
+    assert forms, action
+    return dict(forms[0].form_values())
