@@ -104,6 +104,12 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "known": ("", "history", _("Known before")),
         "refused": ("danger", "circle-x", _("Refused")),
     },
+    "identity_request": {
+        "open": ("warn", "circle-dot", _("To decide")),
+        "confirmed": ("ok", "circle-check", _("Confirmed")),
+        "refused": ("danger", "circle-x", _("Refused")),
+        "withdrawn": ("", "ban", _("Withdrawn")),
+    },
     "bank": {
         "new": ("", "clock", _("Being looked at")),
         "open": ("warn", "circle-alert", _("To be decided")),

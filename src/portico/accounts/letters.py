@@ -17,7 +17,17 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from portico.accounts.models import Actor, Customer, InvoiceRecipient, LetterChoice, Membership, Seller, User, person
+from portico.accounts.models import (
+    Actor,
+    Customer,
+    IdentityRequest,
+    InvoiceRecipient,
+    LetterChoice,
+    Membership,
+    Seller,
+    User,
+    person,
+)
 from portico.kit.addresses import absolute
 from portico.kit.models import Letter
 from portico.kit.outbox import MEMBER, STAFF, Drawn, Reader, Sender, kind, kinds, post
@@ -309,6 +319,60 @@ def draw_credentials_changed(letter: Letter) -> Drawn | None:
     seller = Seller.objects.get(pk=letter.seller)
     context = {"what": str(CHANGES[letter.data["what"]]), "zone": seller.zone}
     return drawn(letter, seller=seller, path=reverse("account_reset_password"), context=context | {"user": user})
+
+
+# Letters about a company's name -------------------------------------------------------------------------------------------
+
+
+def identity_asked(request: IdentityRequest, *, now: datetime) -> None:
+    """A customer asks for another name or VAT id: who keeps the books hears it."""
+    customer = request.customer
+    _post_identity("identity_asked", request, bookkeepers(customer.seller, None, "identity_asked"), now=now)
+
+
+def identity_decided(request: IdentityRequest, *, now: datetime) -> None:
+    """The answer, to the owners."""
+    _post_identity(
+        "identity_decided", request, members(request.customer, ["owner"], "identity_decided", why="member"), now=now
+    )
+
+
+def _post_identity(event: str, request: IdentityRequest, to: Sequence[Reader], *, now: datetime) -> None:
+    customer = request.customer
+    post(
+        event, to, about=f"customer:{customer.pk}", data={"request": request.pk}, seller=customer.seller_id,
+        customer=customer.pk, again=str(request.pk), now=now,
+    )  # fmt: skip
+
+
+def _identity(letter: Letter) -> IdentityRequest:
+    return IdentityRequest.objects.select_related("customer__seller", "asked_by").get(pk=letter.data["request"])
+
+
+@kind("identity_asked", label=lazy("A customer asks for another name or VAT number"), sides=(STAFF,))
+def draw_identity_asked(letter: Letter) -> Drawn | None:
+    """Who, what and why; nothing once it was decided."""
+    one = _identity(letter)
+    if one.state != IdentityRequest.State.OPEN:
+        return None
+    who = one.asked_by.get_full_name() if one.asked_by else _("Somebody")
+    path = reverse("staff:identity_requests.detail", args=[one.pk])
+    return drawn(letter, seller=one.customer.seller, customer=one.customer, path=path, context={"one": one, "who": who})
+
+
+@kind("identity_decided", label=lazy("An answer about your company's name or VAT number"))
+def draw_identity_decided(letter: Letter) -> Drawn | None:
+    """What the papers say from now on, and the words of a refusal."""
+    one = _identity(letter)
+    changed = one.state == IdentityRequest.State.CONFIRMED
+    context = {
+        "one": one,
+        "changed": changed,
+        "name": one.legal_name if changed else one.old_legal_name,
+        "vat_id": one.vat_id if changed else one.old_vat_id,
+    }
+    seller = one.customer.seller
+    return drawn(letter, seller=seller, customer=one.customer, path=reverse("my:company.index"), context=context)
 
 
 def seller_of(user: object) -> Seller | None:

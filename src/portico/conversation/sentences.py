@@ -390,6 +390,26 @@ SENTENCES: dict[str, Sentence] = {
     "database.opened": Sentence(
         lazy("%(who)s added database %(number)s."), "layers", lazy("Database %(number)s was added.")
     ),
+    "customer.identity_asked": Sentence(
+        lazy("%(who)s asked for another name or VAT number."),
+        "badge-check",
+        lazy("Another name or VAT number was asked for."),
+    ),
+    "customer.identity_changed": Sentence(
+        lazy("%(who)s changed the company's name or VAT number for papers to come."),
+        "badge-check",
+        lazy("The company's name or VAT number was changed for papers to come."),
+    ),
+    "customer.identity_refused": Sentence(
+        lazy("%(who)s did not change the company's name or VAT number."),
+        "circle-x",
+        lazy("The company's name or VAT number was not changed."),
+    ),
+    "customer.identity_withdrawn": Sentence(
+        lazy("%(who)s withdrew the request for another name or VAT number."),
+        "undo-2",
+        lazy("The request for another name or VAT number was withdrawn."),
+    ),
     "customer.confirmed": Sentence(
         lazy("%(who)s confirmed the imported company as a customer of its own."),
         "store",

@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
+from portico.accounts.models import IdentityRequest, InvoiceRecipient, LetterChoice, Membership, User
 from portico.billing.models import (
     Acceptance,
     ChangeRequest,
@@ -86,6 +86,7 @@ def words(user: User) -> int:
     count += ChangeRequest.objects.filter(by=user).exclude(message="").update(message="")
     count += Dispute.objects.filter(by=user).exclude(message="").update(message="")
     count += Dispute.objects.filter(solved_by=user).exclude(answer="").update(answer="")
+    count += IdentityRequest.objects.filter(asked_by=user).exclude(reason="").update(reason="")
     rejected = QuotationVersion.objects.filter(rejected_by=user).exclude(rejected_comment="")
     return count + rejected.update(rejected_comment="")
 

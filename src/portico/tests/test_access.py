@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from portico.accounts import api_keys
 from portico.accounts.access import Access
-from portico.accounts.models import ApiKey, Customer, Membership, User
+from portico.accounts.models import ApiKey, Customer, IdentityRequest, Membership, User
 from portico.billing.actions import hooks
 from portico.billing.actions.dunning import pause_dunning
 from portico.billing.actions.pay import book_transfer, start_payment
@@ -187,6 +187,13 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("refunds", "key"): refund_of(world).pk,
         ("bank", "number"): movement.pk,
         ("bank", "key"): movement.bank_file_id,
+        ("identity_requests", "number"): IdentityRequest.objects.create(
+            customer=world.fontaine,
+            legal_name="Fontaine SA",
+            old_legal_name="Atelier Fontaine SARL",
+            reason="Merged.",
+            asked_at=world.now,
+        ).pk,
         ("import_jobs", "number"): ImportJob.objects.create(seller=world.seller, sent_at=world.now).pk,
         ("renewals", "number"): RenewalRun.objects.create(
             seller=world.seller, kind="real", day=world.now.date(), started_at=world.now, finished_at=world.now

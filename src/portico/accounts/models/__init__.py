@@ -3,6 +3,7 @@
 from portico.accounts.models.api_key import SCOPES, ApiKey, ApiUse, KeptAnswer
 from portico.accounts.models.customer import Customer
 from portico.accounts.models.event import Actor, Event, person
+from portico.accounts.models.identity import IdentityRequest
 from portico.accounts.models.letter import InvoiceRecipient, LetterChoice
 from portico.accounts.models.seller import Seller
 from portico.accounts.models.user import Membership, User
@@ -14,6 +15,7 @@ __all__ = [
     "ApiUse",
     "Customer",
     "Event",
+    "IdentityRequest",
     "InvoiceRecipient",
     "KeptAnswer",
     "LetterChoice",

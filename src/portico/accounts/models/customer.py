@@ -1,7 +1,7 @@
 """A company that buys."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import models
@@ -129,6 +129,22 @@ class Customer(Address):
         if vat_id != self.vat_id:
             Customer.objects.filter(pk=self.pk).update(vat_id_checked_on=None, vat_id_check="", tax_approved=False)
         self.refresh_from_db()
+
+    def change_identity(
+        self, *, legal_name: str, vat_id: str, vat_check: str, day: date, before: tuple[str, str]
+    ) -> bool:
+        """Staff changes a locked name or VAT id for what is issued from now on; False when they are no longer as `before`.
+
+        A new VAT id counts as checked on `day` when `vat_check` says how, else it has to be checked again.
+        """
+        new: dict[str, Any] = {"legal_name": legal_name, "vat_id": vat_id}
+        if vat_id != before[1]:
+            checked = bool(vat_id and vat_check)
+            new |= {"vat_id_checked_on": day if checked else None, "vat_id_check": vat_check if checked else ""}
+            new["tax_approved"] = False
+        done = claim(Customer.objects.filter(pk=self.pk, legal_name=before[0], vat_id=before[1]), **new)
+        self.refresh_from_db(fields=["legal_name", "vat_id", "vat_id_checked_on", "vat_id_check", "tax_approved"])
+        return done
 
 
 def lock_identities(customers: Iterable[Customer], *, now: datetime) -> None:

@@ -14,8 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from portico.accounts import identity as identities
 from portico.accounts.access import MemberRequest, member
-from portico.accounts.models import Customer, Event, InvoiceRecipient
+from portico.accounts.models import Customer, Event, IdentityRequest, InvoiceRecipient
 from portico.kit.electronic import electronic_address
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.text import one_line
@@ -50,12 +51,47 @@ def index(request: MemberRequest) -> HttpResponse:
         "typed": typed,
         "errors": errors,
         "locked": locked,
+        "asked": IdentityRequest.objects.filter(customer=customer).first() if locked else None,
         "recipients": InvoiceRecipient.objects.filter(customer=customer),
         "languages": settings.LANGUAGES,
         "deliveries": [(value, label, "") for value, label in Customer.Delivery.choices],
         "profiles": Customer.Profile.choices,
     }
     return render(request, "accounts/my/company/index.html", context, status=400 if errors else 200)
+
+
+@member("owner")
+@require_http_methods(["GET", "HEAD", "POST"])
+def identity(request: MemberRequest) -> HttpResponse:
+    """Ask for another name or VAT number when both stand on issued invoices."""
+    customer = request.member.customer
+    if customer.identity_locked_at is None and request.method != "POST":
+        return HttpResponseRedirect(reverse("my:company.index"))
+    typed = {"legal_name": customer.legal_name, "vat_id": customer.vat_id, "reason": ""}
+    error = ""
+    if request.method == "POST":
+        typed = {name: request.POST.get(name, "") for name in typed}
+        try:
+            identities.ask(customer=customer, by=request.user, now=timezone.now(), **typed)
+        except Invalid as refusal:
+            error = refusal.message
+        else:
+            messages.success(request, _("Asked. You get the answer by mail."))
+            return HttpResponseRedirect(reverse("my:company.index"))
+    context = {"customer": customer, "typed": typed, "error": error}
+    return render(request, "accounts/my/company/identity.html", context, status=400 if error else 200)
+
+
+@member("owner")
+@require_POST
+def withdraw(request: MemberRequest) -> HttpResponse:
+    """Take the open request back."""
+    asked = IdentityRequest.objects.filter(customer=request.member.customer, state=IdentityRequest.State.OPEN).first()
+    if asked is None:
+        raise Conflict(_("This request was decided already. Nothing was changed."))
+    identities.withdraw(request=asked, by=request.user, now=timezone.now())
+    messages.success(request, _("Withdrawn."))
+    return HttpResponseRedirect(reverse("my:company.index"))
 
 
 def wrong(typed: Mapping[str, str], fields: Mapping[str, int]) -> dict[str, str]:
@@ -150,5 +186,7 @@ def add(customer: Customer, email: str, language: str) -> None:
 
 urlpatterns = [
     path("account/company/", index, name="company.index"),
+    path("account/company/identity/", identity, name="company.identity"),
+    path("account/company/withdraw/", withdraw, name="company.withdraw"),
     path("account/company/recipients/", recipients, name="company.recipients"),
 ]

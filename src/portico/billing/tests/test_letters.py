@@ -8,7 +8,8 @@ from django.core import mail
 from django.db import transaction
 from django.test import Client
 
-from portico.accounts.letters import credentials_changed, invitation, staff_invitation, wanted
+from portico.accounts import identity
+from portico.accounts.letters import credentials_changed, identity_decided, invitation, staff_invitation, wanted
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
 from portico.billing import letters as billing_letters
 from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
@@ -333,6 +334,10 @@ def one_of_each(world: World) -> dict[str, Letter]:
         quotation = world.quotation("Workshop and showroom roll-out")
         message = Thread.on(quotation, now=world.now).say("Is 3 < 4?\nYes & no.", by=world.camille, now=world.now)
         thread_message(message, quotation, world.fontaine)
+    wanted = {"legal_name": "Fontaine & Fils <SAS>", "vat_id": "", "reason": "We merged & moved."}
+    asked = identity.ask(customer=world.fontaine, by=world.camille, now=world.now, **wanted)
+    with transaction.atomic():
+        identity_decided(asked, now=world.now)
     endpoint = hooks.add_endpoint(
         seller=world.seller, url="https://hooks.example/?a=1&b=2", types=["invoice.paid"], by=world.admin, now=world.now
     )

@@ -80,6 +80,11 @@ LOOKS = {
         ngettext_lazy("%(n)d subscription is cancelled", "%(n)d subscriptions are cancelled", "n"),
         lazy("Look"), "subscriptions",
     ),
+    "identities": Look(
+        "warn", "badge-check",
+        ngettext_lazy("%(n)d name or VAT number to change", "%(n)d names or VAT numbers to change", "n"),
+        lazy("Decide"), "identity_requests", "status=open",
+    ),
     "customers": Look(
         "warn", "store",
         ngettext_lazy("%(n)d imported customer to review", "%(n)d imported customers to review", "n"),
@@ -224,6 +229,7 @@ def why(kind: str, row: Waiting, day: date, language: str) -> str:
         "renewals": _("due on %(date)s"),
         "leaving": _("ends on %(date)s"),
         "reports": _("ended on %(date)s"),
+        "identities": _("asked on %(date)s"),
         "customers": _("imported on %(date)s"),
         "letters": _("written on %(date)s"),
         "webhooks": _("since %(date)s"),

@@ -13,7 +13,7 @@ from django.db.models import BigIntegerField, Case, CharField, F, Func, OuterRef
 from django.db.models.functions import Cast, Coalesce, NullIf, TruncDate
 from django.urls import reverse
 
-from portico.accounts.models import Customer, Seller
+from portico.accounts.models import Customer, IdentityRequest, Seller
 from portico.billing.models import (
     ChangeRequest,
     Invoice,
@@ -198,6 +198,15 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             title=F("subscription__database__name"),
             customer=F("subscription__customer__legal_name"),
             on=F("grace_until"),
+        ),
+        Source(
+            "identities",
+            IdentityRequest.objects.filter(customer__seller=seller, state=IdentityRequest.State.OPEN),
+            noun=Value("identity_requests.detail"),
+            key=F("pk"),
+            title=F("legal_name"),
+            customer=F("customer__legal_name"),
+            on=TruncDate("asked_at", tzinfo=zone),
         ),
         Source(
             "customers",
