@@ -8,7 +8,6 @@ from django.http import HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_safe
@@ -21,7 +20,7 @@ from portico.billing.models import ImportFile, ImportJob
 from portico.kit.addresses import absolute
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
-from portico.kit.spreadsheet import Column, amount, as_csv, column, is_asked
+from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.statuses import status_of
 
 STATES = ImportFile.State
@@ -89,7 +88,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         request.GET, statuses={}, sorts=NEWEST,
     )  # fmt: skip
     if is_asked(request.GET):
-        return as_csv(found, SENT_COLUMNS, "imports")
+        return as_file(request.GET, found, SENT_COLUMNS, "imports")
     for row in found.rows:
         row["status"] = status_of_job(row["finished_at"], row["refused_n"])
     context = {
@@ -136,13 +135,7 @@ def detail(request: StaffRequest, number: int) -> HttpResponseBase:
         request.GET, q=q, status=status, statuses=STATUSES, sorts=SORTS,
     )  # fmt: skip
     if is_asked(request.GET):
-        language = get_language() or "en"
-
-        def in_words(row: dict[str, Any]) -> None:
-            with override(language):  # rows are written after the request has ended
-                complete(row)
-
-        return as_csv(found, COLUMNS, f"import-{job.pk}", in_words)
+        return as_file(request.GET, found, COLUMNS, f"import-{job.pk}", complete)
     for row in found.rows:
         complete(row)
     done = job.files_n - job.waiting_n
