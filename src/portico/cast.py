@@ -35,6 +35,7 @@ from portico.billing.models import (
 )
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
+from portico.cast_imports import import_old_papers
 from portico.conversation.models import Thread
 from portico.kit.periods import next_period_end, today
 
@@ -175,7 +176,8 @@ def find_world(now: datetime) -> World | None:
 
 def fill_demo() -> list[tuple[str, str, str]]:
     """Fill the demo's empty database around today; returns e-mail, role and password of each person."""
-    build_world(timezone.now())
+    world = build_world(timezone.now())
+    import_old_papers(seller=world.seller, known=world.fontaine, by=world.omar, now=world.now)
     return [(email, role, PASSWORD) for email, role in PEOPLE]
 
 

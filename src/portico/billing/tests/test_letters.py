@@ -334,8 +334,9 @@ def one_of_each(world: World) -> dict[str, Letter]:
         quotation = world.quotation("Workshop and showroom roll-out")
         message = Thread.on(quotation, now=world.now).say("Is 3 < 4?\nYes & no.", by=world.camille, now=world.now)
         thread_message(message, quotation, world.fontaine)
-    wanted = {"legal_name": "Fontaine & Fils <SAS>", "vat_id": "", "reason": "We merged & moved."}
-    asked = identity.ask(customer=world.fontaine, by=world.camille, now=world.now, **wanted)
+    world.fontaine.identity_locked_at = world.now
+    changes = {"legal_name": "Fontaine & Fils <SAS>", "vat_id": "", "reason": "We merged & moved."}
+    asked = identity.ask(customer=world.fontaine, by=world.camille, now=world.now, **changes)
     with transaction.atomic():
         identity_decided(asked, now=world.now)
     endpoint = hooks.add_endpoint(
