@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0007_limited_members'),
+        ('accounts', '0008_sepa_creditor'),
     ]
 
     operations = [
