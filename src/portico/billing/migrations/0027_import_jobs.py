@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0007_limited_members'),
-        ('billing', '0025_mandate_reference'),
+        ('billing', '0026_quotation_papers'),
         ('kit', '0003_webhooks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
