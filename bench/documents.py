@@ -3,7 +3,7 @@
 The papers are made in memory, each with another number and other words, so that nothing of one is kept for the next. Everything
 is inside: the business terms, the CII, the QR code, the typesetting, the declaration in the metadata. No database is asked.
 
-Then invoices of another system are imported, on SQLite and on PostgreSQL.
+Then invoices of another system are imported, on SQLite and on PostgreSQL; a ZIP comes from a running portal (bench/zips.py).
 """
 
 import json
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import zips
 from bench.pages import filled_postgresql, in_process, plain_environment, speed
 from bench.table import Row, at_least, at_most, measured
 from portico.commands import CHECKOUT
@@ -53,6 +54,7 @@ def run(options: object) -> Iterator[Row]:
     yield measured(NAME, "one worker, by the clock", alone["rate"], "/s")
     yield measured(NAME, "two workers, by the clock", two, "/s")
     yield at_least(NAME, "two workers to one, by the clock", two / alone["rate"], "×", 1.7)
+    yield from zips.rows()
 
 
 def imports() -> Iterator[Row]:

@@ -53,7 +53,7 @@ def parser() -> Parser:
     )
     bench.add_argument("name", nargs="?", default="", help="one of them alone, as pages")
     bench.add_argument("--json", action="store_true", help="one object a line")
-    bench.add_argument("--faults", action="store_true", help="of renewals or payments: the fault test at its full size")
+    bench.add_argument("--faults", action="store_true", help="of renewals: the fault test at its full size instead")
     commands.add_parser("messages", help="bring the translations' catalogues in step with the texts in the code")
     commands.add_parser("manage", help="Django's management commands", add_help=False)
 
@@ -69,6 +69,9 @@ def parser() -> Parser:
 
     books = commands.add_parser("verify-books", help="check every rule of money and numbering; exit 1 on a violation")
     books.add_argument("--data", type=Path, metavar="DIR", help="the data of a demo; else DATABASE_URL, else var/demo")
+    books.add_argument(
+        "--chain", action="store_true", help="the chain of hashes alone, quickly, with the last hash of each series"
+    )
     return whole
 
 

@@ -101,6 +101,7 @@ def environment(code: str, escapes: bool, urls: str) -> "Ours":
         "quantity": lambda value: formats.quantity(value, code),
         "whole": lambda value: formats.quantity(Decimal(value), code),
         "duration": formats.duration,
+        "bytes": lambda value: formats.size(value, code),
         "unit_price": lambda value, currency: formats.unit_price(value, currency, code),
         "percent": lambda value: formats.percent(value, code),
         "day": lambda value: formats.day(value, code) if value else "",

@@ -60,6 +60,12 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "working": ("ok", "circle-check", _("Working")),
         "revoked": ("", "ban", _("Revoked")),
     },
+    "archive": {
+        "queued": ("", "clock", _("Waiting")),
+        "running": ("accent", "clock", _("Being made")),
+        "ready": ("ok", "circle-check", _("Ready")),
+        "failed": ("danger", "triangle-alert", _("Failed")),
+    },
     "run": {
         "running": ("accent", "clock", _("Under way")),
         "done": ("ok", "circle-check", _("Done")),

@@ -7,6 +7,7 @@ from django.conf import settings
 from portico.accounts.models import Seller
 from portico.billing.actions import (
     ahead,
+    archive,
     autopay,
     bank,
     dunning,
@@ -158,6 +159,18 @@ def quotation_papers(now: datetime) -> int:
 def einvoices(now: datetime) -> int:
     """Issued papers whose e-invoice was not checked yet."""
     return verify.verify_due(now=now)
+
+
+@sweep(every=2)
+def archives(now: datetime) -> int:
+    """ZIP files that somebody waits for, one turn of some seconds at a time."""
+    return archive.go_on(now)
+
+
+@sweep(every=600)
+def old_archives(now: datetime) -> int:
+    """ZIP files that have expired."""
+    return archive.take_away(now)
 
 
 @sweep(every=60)

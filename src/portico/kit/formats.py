@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from babel.numbers import NumberPattern
+from babel.units import format_unit
 
 from portico.kit.money import exponent, locale_of
 
@@ -104,6 +105,14 @@ def day_time(moment: datetime, zone: ZoneInfo, language: str) -> str:
     """A moment (aware) in `zone`: 9 Nov 2026, 16:20."""
     local = moment.astimezone(zone)
     return f"{day(local.date(), language)}, {local:%H:%M}"
+
+
+def size(count: int, language: str) -> str:
+    """A file's size in the unit that suits it: 18 kB, 2.4 MB; in French 2,4 Mo."""
+    for unit, factor in (("gigabyte", 10**9), ("megabyte", 10**6), ("kilobyte", 10**3)):
+        if count >= factor:
+            return format_unit(round(count / factor, 1), f"digital-{unit}", "short", locale=locale_of(language))
+    return format_unit(count, "digital-byte", "short", locale=locale_of(language))
 
 
 def duration(seconds: float) -> str:

@@ -2,15 +2,16 @@
 
 Each entry is whole in memory when it is written, so its sizes and checksum stand before it, where every reader finds them; the
 list of entries that a ZIP ends with grows in a temporary file. A ZIP that is written to a file can be left and gone on with:
-see `Unfinished`. Why this is not the standard library's: docs/decisions/0029-archives.md.
+see `Unfinished`. Why this is not the standard library's: docs/decisions/0031-archives.md.
 """
 
+import fcntl
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ FIRST_DAY = date(1980, 1, 1)
 MODE = 0o100644 << 16
 UNIX, VERSION, VERSION_64 = 3 << 8, 20, 45
 CHUNK = 64 * 1024
+LIST, COUNT = "list", "count"
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,24 @@ class Written:
 
 def written(entry: Entry, offset: int) -> Written:
     """The parts of an entry that begins at byte `offset`."""
-    name, body, method = entry.name.encode(), entry.content, STORED
+    body, method = entry.content, STORED
     if entry.packed:
         packer = zlib.compressobj(6, zlib.DEFLATED, -15)
         packed = packer.compress(body) + packer.flush()
         if len(packed) < len(body):
             body, method = packed, DEFLATED
-    if max(len(body), len(entry.content)) >= FULL_32:
-        raise ValueError(f"{entry.name} is too large for one entry")
-    day = max(entry.day, FIRST_DAY)
+    size, crc = len(entry.content), zlib.crc32(entry.content)
+    return replace(described(entry.name, entry.day, method, crc, len(body), size, offset), body=body)
+
+
+def described(name: str, day: date, method: int, crc: int, packed: int, size: int, offset: int) -> Written:
+    """What stands before an entry and in the list, its bytes left out."""
+    if max(packed, size) >= FULL_32:
+        raise ValueError(f"{name} is too large for one entry")
+    called, day = name.encode(), max(day, FIRST_DAY)
     facts = struct.pack(
         "<HHHHIIIH",
-        UTF8, method, 0, (day.year - 1980) << 9 | day.month << 5 | day.day,
-        zlib.crc32(entry.content), len(body), len(entry.content), len(name),
+        UTF8, method, 0, (day.year - 1980) << 9 | day.month << 5 | day.day, crc, packed, size, len(called),
     )  # fmt: skip
     far = struct.pack("<HHQ", 1, 8, offset) if offset >= FULL_32 else b""
     central = (
@@ -73,10 +80,10 @@ def written(entry: Entry, offset: int) -> Written:
         + struct.pack("<HH", UNIX | VERSION_64, VERSION_64 if far else VERSION)
         + facts
         + struct.pack("<HHHHII", len(far), 0, 0, 0, MODE, min(offset, FULL_32))
-        + name
+        + called
         + far
     )
-    return Written(LOCAL + struct.pack("<H", VERSION) + facts + struct.pack("<H", 0) + name, body, central)
+    return Written(LOCAL + struct.pack("<H", VERSION) + facts + struct.pack("<H", 0) + called, b"", central)
 
 
 def ending(count: int, listed: int, offset: int) -> bytes:
@@ -117,52 +124,80 @@ def pieces(content: bytes) -> Iterator[bytes]:
         yield bytes(view[start : start + CHUNK])
 
 
-@dataclass(frozen=True)
-class Place:
-    """How far an unfinished ZIP has come: bytes of entries, bytes of their list, how many."""
-
-    offset: int = 0
-    listed: int = 0
-    count: int = 0
+class Busy(Exception):
+    """Another process is writing this ZIP."""
 
 
 class Unfinished:
-    """A ZIP that grows in a file, with its list beside it, over any number of turns and of processes that die.
+    """A ZIP that grows in a file, over any number of turns and of processes that die; texts that grow line by line beside it.
 
-    Opened at a `Place`, whatever stands behind that place is cut off: it was written by a turn that was not remembered.
-    `settle` puts all on the disk and tells the place to remember; `finish` completes the file.
+    `at` is the place that the last turn told: sizes in bytes of the ZIP, of its list and of each of `texts`, and the number of
+    entries; empty at the beginning. What stands behind it is cut off, because the turn that wrote it was not remembered.
+    `settle` puts all on the disk and tells the place. Raises FileNotFoundError when there is less than that on the disk, Busy
+    while another process has it.
     """
 
-    def __init__(self, path: Path, at: Place) -> None:
+    def __init__(self, path: Path, at: Mapping[str, int], texts: Sequence[str] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.beside = path.with_name(f"{path.name}.list")
-        self.entries: IO[bytes] = opened(path)
-        self.listed: IO[bytes] = opened(self.beside)
-        self.count = at.count
-        for file, size in ((self.entries, at.offset), (self.listed, at.listed)):
-            if os.fstat(file.fileno()).st_size < size:
-                self.close()
-                raise FileNotFoundError(f"{path} is shorter than it was")
-            file.truncate(size)
-            file.seek(size)
+        self.files = {name: opened(path.with_name(f"{path.name}{name and '.'}{name}")) for name in ("", LIST, *texts)}
+        self.entries, self.listed = self.files[""], self.files[LIST]
+        self.count = at.get(COUNT, 0)
+        try:
+            fcntl.flock(self.entries, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for name, file in self.files.items():
+                size = at.get(name, 0)
+                if os.fstat(file.fileno()).st_size < size:
+                    raise FileNotFoundError(f"{file.name} is shorter than it was")
+                file.truncate(size)
+                file.seek(size)
+        except BlockingIOError:
+            self.close()
+            raise Busy(str(path)) from None
+        except BaseException:
+            self.close()
+            raise
 
     def add(self, entry: Entry) -> None:
         """One more entry."""
         made = written(entry, self.entries.tell())
         self.entries.write(made.local)
         self.entries.write(made.body)
-        self.listed.write(made.central)
+        self._list(made.central)
+
+    def write(self, text: str, content: bytes) -> None:
+        """A line more in one of the texts."""
+        self.files[text].write(content)
+
+    def add_text(self, text: str, day: date) -> None:
+        """The whole text as an entry, packed as it is read."""
+        source, offset, crc, size = self.files[text], self.entries.tell(), 0, 0
+        self.entries.write(described(text, day, DEFLATED, crc, 0, 0, offset).local)
+        begin, packer = self.entries.tell(), zlib.compressobj(6, zlib.DEFLATED, -15)
+        source.seek(0)
+        while piece := source.read(CHUNK):
+            crc, size = zlib.crc32(piece, crc), size + len(piece)
+            self.entries.write(packer.compress(piece))
+        self.entries.write(packer.flush())
+        end = self.entries.tell()
+        made = described(text, day, DEFLATED, crc, end - begin, size, offset)
+        self.entries.seek(offset)
+        self.entries.write(made.local)
+        self.entries.seek(end)
+        self._list(made.central)
+
+    def _list(self, central: bytes) -> None:
+        self.listed.write(central)
         self.count += 1
 
-    def settle(self) -> Place:
+    def settle(self) -> dict[str, int]:
         """All that was added is on the disk; where to go on from."""
-        for file in (self.entries, self.listed):
+        for file in self.files.values():
             file.flush()
             os.fsync(file.fileno())
-        return Place(self.entries.tell(), self.listed.tell(), self.count)
+        return {COUNT: self.count} | {name: file.tell() for name, file in self.files.items()}
 
     def finish(self) -> None:
-        """Put the list at the end; the file is a ZIP then. Done again from the same place it gives the same file."""
+        """Put the list at the end: the file is a ZIP then. Done again from the same place it gives the same file."""
         offset, length = self.entries.tell(), self.listed.tell()
         self.listed.seek(0)
         while piece := self.listed.read(CHUNK):
@@ -170,12 +205,11 @@ class Unfinished:
         self.entries.write(ending(self.count, length, offset))
         self.entries.flush()
         os.fsync(self.entries.fileno())
-        self.listed.seek(length)
 
     def close(self) -> None:
-        """Let go of both files."""
-        self.entries.close()
-        self.listed.close()
+        """Let go of the files."""
+        for file in self.files.values():
+            file.close()
 
     def __enter__(self) -> Self:
         return self

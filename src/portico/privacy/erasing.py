@@ -19,6 +19,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import IdentityRequest, InvoiceRecipient, LetterChoice, Membership, User
+from portico.billing.actions.archive import remove_of
 from portico.billing.models import (
     Acceptance,
     ChangeRequest,
@@ -105,11 +106,12 @@ def traces(user: User) -> int:
 
 
 def copies(user: User) -> int:
-    """Exports that were made."""
+    """Exports and ZIP files that were made."""
     count = 0
     for export in Export.objects.filter(user=user):
         export.path.unlink(missing_ok=True)
         count += export.delete()[0]
+    count += remove_of(user)
     return count + Closing.objects.filter(user=user).delete()[0]
 
 

@@ -17,10 +17,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from portico.accounts import api_keys
 from portico.accounts.access import Access
 from portico.accounts.models import ApiKey, Customer, IdentityRequest, Membership, User
-from portico.billing.actions import hooks
+from portico.billing.actions import archive, hooks
+from portico.billing.actions.archive import ask_year
 from portico.billing.actions.dunning import pause_dunning
 from portico.billing.actions.pay import book_transfer, start_payment
 from portico.billing.models import (
+    Archive,
     Coupon,
     Enrolment,
     ExchangeRate,
@@ -58,7 +60,9 @@ THIRD_PARTY = {
 """Addresses of django-allauth, which carry no declaration of ours."""
 
 
-PERSONAL = {"my:privacy.download"}
+PERSONAL = {"my:privacy.download"} | {
+    f"{face}:downloads.{verb}" for face in ("my", "staff") for verb in ("detail", "file", "retry", "delete")
+}
 """Addresses with a key of one person, which are missing for everybody else whatever the role."""
 
 
@@ -185,6 +189,8 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         ("webhooks", "number"): webhook_message(world).endpoint_id,
         ("deliveries", "number"): WebhookDelivery.objects.latest("id").webhook_id,
         ("refunds", "key"): refund_of(world).pk,
+        ("downloads", "key"): "somebody-else-s",
+        ("archives", "key"): archive_of(world).key,
         ("bank", "number"): movement.pk,
         ("bank", "key"): movement.bank_file_id,
         ("identity_requests", "number"): IdentityRequest.objects.create(
@@ -207,6 +213,14 @@ def keys(world: World) -> dict[tuple[str, str], Any]:
         for parameter in ("key", "number", "payment", "id"):
             found[noun, parameter] = payment.pk
     return found
+
+
+def archive_of(world: World) -> Archive:
+    """The archive of this year, made and ready."""
+    made = ask_year(seller=world.seller, by=world.omar, year=world.now.year, now=world.now)
+    while archive.go_on(world.now):
+        pass
+    return made
 
 
 def key_of_the_erp(world: World) -> ApiKey:

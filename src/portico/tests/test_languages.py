@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 Browser = Callable[..., Client]
 MOST = 70
 UNASKED = re.compile(
-    r"/(pdf|certificate|download|logout|csv|html)/|format=csv|\?|/static/|/admin/|\.css|^/account/|^/$"
+    r"/(pdf|certificate|download|logout|csv|html|zip|file)/|format=csv|\?|/static/|/admin/|\.css|^/account/|^/$"
 )
 ENGLISH = re.compile(r"\b(Invoices?|Quotations?|Orders|Nothing|Amount Due|Valid Until|Settings|Customers|Payments)\b")
 HEADINGS = {"fr": ("Factures", "Devis"), "de": ("Rechnungen", "Angebote")}

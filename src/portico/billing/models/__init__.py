@@ -1,5 +1,6 @@
 """What each thing of the sale is, and its own changes."""
 
+from portico.billing.models.archive import Archive
 from portico.billing.models.autopay import AutoPay, Collection
 from portico.billing.models.bank import BankEntry, BankFile, CsvColumns
 from portico.billing.models.catalog import Price, Product, VatRate
@@ -42,6 +43,7 @@ __all__ = [
     "Acceptance",
     "Allocation",
     "Approval",
+    "Archive",
     "AutoPay",
     "BankEntry",
     "BankFile",

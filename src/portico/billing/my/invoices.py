@@ -15,10 +15,12 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import MemberRequest, member
+from portico.billing.actions.archive import ask_chosen
 from portico.billing.actions.dispute import dispute_invoice, may_dispute
 from portico.billing.actions.spend import own_credits, use_own_credit
 from portico.billing.documents import build
 from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
+from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those, ticked
 from portico.billing.models import Allocation, Dispute, Invoice
 from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
@@ -126,6 +128,33 @@ def complete(row: dict[str, Any], day: date) -> None:
     row["status"] = "overdue" if row["is_overdue"] else row["payment_state"]
     row["is_payable"] = bool(row["amount_due_minor"]) and row["payment_state"] in Invoice.PAYABLE
     row["days_left"] = (row["due_on"] - day).days if row["due_on"] else None
+
+
+@member()
+@require_http_methods(["GET", "HEAD", "POST"])
+def zip(request: MemberRequest) -> HttpResponseBase:  # noqa: A001  # an address and its view bear one name
+    """The PDFs of ticked invoices, or of all that match the list's filter: sent at once, or prepared where they are many."""
+    asked = request.POST if request.method == "POST" else request.GET
+    syntax, numbers = syntax_asked(asked), ticked(asked)
+    rows: Any = Invoice.objects.visible_to(request.member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
+    q, status = search_words(asked), chosen_status(asked, STATUSES)
+    if numbers is not None:
+        rows = those(rows, numbers)
+    else:
+        if status:
+            rows = rows.of_status(status, today(timezone.now(), request.member.customer.seller.zone))
+        if q:
+            rows = rows.filter(matching(request, q, SEARCHED, ("total_minor", "amount_due_minor")))
+    if at_once(rows):
+        return sent(rows, syntax, request.LANGUAGE_CODE)
+    if request.method != "POST":
+        context = {"asked": [("q", q), ("status", status)], "most": AT_ONCE, "xml": syntax}
+        return render(request, "billing/my/invoices/zip.html", context)
+    made = ask_chosen(
+        seller=request.member.customer.seller, by=request.user, member=request.member, rows=rows, xml=syntax,
+        language=request.LANGUAGE_CODE, now=timezone.now(),
+    )  # fmt: skip
+    return HttpResponseRedirect(reverse("my:downloads.detail", args=[made.key]))
 
 
 # The invoice -----------------------------------------------------------------------------------------------------------
@@ -348,6 +377,7 @@ def dispute(request: MemberRequest, number: str) -> HttpResponse:
 urlpatterns = [
     path("invoices/", index, name="invoices.index"),
     path("invoices/pay/", pay, name="invoices.pay"),
+    path("invoices/zip/", zip, name="invoices.zip"),
     path("invoices/<str:number>/", detail, name="invoices.detail"),
     path("invoices/<str:number>/dispute/", dispute, name="invoices.dispute"),
     path("invoices/<str:number>/pay/", pay, name="invoices.pay"),

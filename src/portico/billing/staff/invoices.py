@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
+from portico.billing.actions.archive import ask_chosen
 from portico.billing.actions.bill import left_to_credit
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import Crediting, dispute_invoice, solve_dispute
@@ -28,6 +29,7 @@ from portico.billing.actions.spend import use_credit as settle_with
 from portico.billing.actions.verify import verify_again
 from portico.billing.documents import build
 from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
+from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those, ticked
 from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
 from portico.billing.models.line import Line
 from portico.billing.staff.orders import read_quantities
@@ -84,17 +86,8 @@ def index(request: StaffRequest) -> HttpResponseBase:
     """All issued papers; the status stands just before Amount Due."""
     q, status = search_words(request.GET), chosen_status(request.GET, STATUSES)
     day = today(timezone.now(), request.seller.zone)
-    rows = Invoice.objects.filter(seller=request.seller, state=Invoice.State.ISSUED)
-    if q:
-        rows = rows.filter(
-            Q(number__icontains=q)
-            | Q(printed_number__icontains=q)
-            | Q(title__icontains=q)
-            | Q(po_number__icontains=q)
-            | Q(customer__legal_name__icontains=q)
-        )
     found = listing(
-        with_status(rows, status, day).values(
+        matching(request, q, status, day).values(
             "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "total_minor",
             "amount_due_minor", "payment_state", "customer__legal_name", "order__number", "refers_to__number",
         ),
@@ -113,6 +106,44 @@ def index(request: StaffRequest) -> HttpResponseBase:
     for row in found.rows:
         complete(row)
     return render(request, "billing/staff/invoices/index.html", {"list": found, "today": day})
+
+
+def matching(request: StaffRequest, q: str, status: str, day: date) -> Any:
+    """The issued papers in which the words `q` stand, of one status or of all."""
+    rows = Invoice.objects.filter(seller=request.seller, state=Invoice.State.ISSUED)
+    if q:
+        rows = rows.filter(
+            Q(number__icontains=q)
+            | Q(printed_number__icontains=q)
+            | Q(title__icontains=q)
+            | Q(po_number__icontains=q)
+            | Q(customer__legal_name__icontains=q)
+        )
+    return with_status(rows, status, day)
+
+
+@staff()
+@require_http_methods(["GET", "HEAD", "POST"])
+def zip(request: StaffRequest) -> HttpResponseBase:  # noqa: A001  # an address and its view bear one name
+    """The PDFs of ticked papers, or of all that match the list's filter: sent at once, or prepared where they are many."""
+    asked = request.POST if request.method == "POST" else request.GET
+    syntax, numbers = syntax_asked(asked), ticked(asked)
+    q, status = search_words(asked), chosen_status(asked, STATUSES)
+    rows = matching(
+        request, "" if numbers else q, "" if numbers else status, today(timezone.now(), request.seller.zone)
+    )
+    if numbers is not None:
+        rows = those(rows, numbers)
+    if at_once(rows):
+        return sent(rows, syntax, request.LANGUAGE_CODE)
+    if request.method != "POST":
+        context = {"asked": [("q", q), ("status", status)], "most": AT_ONCE, "xml": syntax}
+        return render(request, "billing/staff/invoices/zip.html", context)
+    made = ask_chosen(
+        seller=request.seller, by=request.user, member=None, rows=rows, xml=syntax, language=request.LANGUAGE_CODE,
+        now=timezone.now(),
+    )  # fmt: skip
+    return HttpResponseRedirect(reverse("staff:downloads.detail", args=[made.key]))
 
 
 def with_status(rows: Any, status: str, day: date) -> Any:
@@ -415,6 +446,7 @@ def solve(request: StaffRequest, number: str) -> HttpResponse:
 
 urlpatterns = [
     path("invoices/", index, name="invoices.index"),
+    path("invoices/zip/", zip, name="invoices.zip"),
     path("invoices/<str:number>/", detail, name="invoices.detail"),
     path("invoices/<str:number>/check/", check, name="invoices.check"),
     path("invoices/<str:number>/credit/", credit, name="invoices.credit"),

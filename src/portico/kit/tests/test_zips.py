@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portico.kit.zips import Entry, Place, Unfinished, ending, stream, written
+from portico.kit.zips import Busy, Entry, Unfinished, ending, stream, written
 
 DAY = date(2026, 11, 3)
 ENTRIES = [
@@ -87,23 +87,45 @@ def test_entries_beyond_four_gigabytes(tmp_path: Path) -> None:
 
 def test_what_a_dead_turn_left_is_cut_off_and_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
-    with Unfinished(path, Place()) as zip_file:
+    with Unfinished(path, {}, ["index.csv"]) as zip_file:
         zip_file.add(ENTRIES[0])
+        zip_file.write("index.csv", b"one\r\n")
         kept = zip_file.settle()
         zip_file.add(Entry("never remembered", b"lost" * 1000))
-    with Unfinished(path, kept) as zip_file:
+        zip_file.write("index.csv", b"lost\r\n")
+    with Unfinished(path, kept, ["index.csv"]) as zip_file:
         for one in ENTRIES[1:]:
             zip_file.add(one)
+        zip_file.write("index.csv", b"two\r\n")
         last = zip_file.settle()
+        zip_file.add_text("index.csv", DAY)
         zip_file.finish()
     whole = path.read_bytes()
-    assert whole == b"".join(stream(ENTRIES))
-    with Unfinished(path, last) as zip_file:  # it died between finishing and remembering
+    assert read(whole) == {one.name: one.content for one in ENTRIES} | {"index.csv": b"one\r\ntwo\r\n"}
+    with Unfinished(path, last, ["index.csv"]) as zip_file:  # it died between finishing and remembering
+        zip_file.add_text("index.csv", DAY)
         zip_file.finish()
     assert path.read_bytes() == whole
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_grown_in_a_file_it_is_what_is_sent_at_once(tmp_path: Path) -> None:
+    with Unfinished(tmp_path / "a.zip", {}) as zip_file:
+        for one in ENTRIES:
+            zip_file.add(one)
+        zip_file.finish()
+    assert (tmp_path / "a.zip").read_bytes() == b"".join(stream(ENTRIES))
+
+
 def test_what_is_gone_is_not_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Unfinished(tmp_path / "gone.zip", Place(offset=10, listed=10, count=1))
+        Unfinished(tmp_path / "gone.zip", {"": 10})
+
+
+def test_two_do_not_write_the_same_one(tmp_path: Path) -> None:
+    with Unfinished(tmp_path / "a.zip", {}) as first:
+        first.add(ENTRIES[0])
+        with pytest.raises(Busy):
+            Unfinished(tmp_path / "a.zip", {})
+        first.finish()
+    assert read((tmp_path / "a.zip").read_bytes()) == {ENTRIES[0].name: ENTRIES[0].content}

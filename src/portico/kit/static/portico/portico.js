@@ -11,14 +11,14 @@ const ready = (root) => {
   all('[data-without-script]', root).forEach((element) => { element.hidden = true; });
   all('[data-with-script]', root).forEach((element) => { element.hidden = false; });
 
-  /* The bar that sums the selected invoices: whole minor units, formatted by the browser in the page's language. */
-  all('[data-pay]', root).forEach((form) => {
-    const boxes = all('input[name=number]', form);
+  /* The bar that counts the selected invoices and sums those that can be paid: whole minor units, formatted by the browser in the page's language. */
+  all('[data-pick]', root).forEach((form) => {
+    const boxes = all('tbody .check', form);
     const every = form.querySelector('[data-all]');
     const bar = form.querySelector('.paybar');
     const recount = () => {
       const chosen = boxes.filter((box) => box.checked);
-      const minor = chosen.reduce((sum, box) => sum + Number(box.dataset.minor), 0);
+      const minor = chosen.reduce((sum, box) => sum + Number(box.dataset.minor || 0), 0);
       const sum = form.querySelector('[data-sum]');
       if (sum) {
         const places = Number(form.dataset.exponent);
@@ -33,6 +33,8 @@ const ready = (root) => {
         every.indeterminate = chosen.length > 0 && !every.checked;
       }
       if (bar) bar.hidden = chosen.length === 0;
+      const pay = form.querySelector('[data-needs-sum]');
+      if (pay) pay.disabled = minor === 0;
     };
     every?.addEventListener('change', () => { boxes.forEach((box) => { box.checked = every.checked; }); recount(); });
     boxes.forEach((box) => box.addEventListener('change', recount));
