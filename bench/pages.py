@@ -71,6 +71,7 @@ def run(options: object) -> Iterator[Row]:
                 yield from files(engine, site, server)
                 yield from sign_in(engine, server)
                 yield at_most(NAME, f"{engine}: memory of two processes", server.memory(), "MB", 300, reference=396)
+                yield measured(NAME, f"{engine}: the same, shared pages once", server.memory_shared_once(), "MB")
                 if engine == "sqlite":
                     yield first_visit(server)
                 size = len(server.ask("/my/invoices/?size=25")[1])

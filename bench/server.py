@@ -114,8 +114,12 @@ class Server:
         return sum(cpu_of(pid) for pid in (self.database, *children(self.database))) if self.database else 0.0
 
     def memory(self) -> float:
-        """Resident MB of the web processes."""
+        """Resident MB of the web processes, pages that they share counted for each."""
         return sum(resident(pid) for pid in self.workers()) / 1e6
+
+    def memory_shared_once(self) -> float:
+        """MB of the web processes, a page that several share counted once (the kernel's proportional set size)."""
+        return sum(proportional(pid) for pid in self.workers()) / 1e6
 
 
 @contextmanager
@@ -192,6 +196,13 @@ def cpu_of(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(after[11]) + int(after[12])) / TICK
+
+
+def proportional(pid: int) -> int:
+    """Bytes of one process, each shared page divided by those who share it."""
+    found = re.search(r"^Pss:\s+(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 def resident(pid: int) -> int:
