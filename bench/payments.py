@@ -2,31 +2,38 @@
 
 On PostgreSQL, as production runs. Every notice is genuine, about a payment of its own and an open invoice. It is verified and
 stored before it is answered; a process that is at work on one leaves the next to the worker. Eight connections post as fast as
-they are answered.
+they are answered. `--faults` runs the fault test at full size instead: 80 sales, 50 SIGKILLs, three stops of PostgreSQL in
+immediate mode.
 """
 
 import hashlib
 import hmac
 import http.client
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import sales
+from bench import kills, sales
 from bench.pages import Site, filled_postgresql, in_process, plain_environment
 from bench.server import free_port, running
+from bench.shop import WEB
 from bench.table import Row, at_least, at_most, measured
 
 NAME = "payments"
 NOTICES = 1200
 CONNECTIONS = 8
+SALES, KILLS, STOPS = 80, 50, 3
 SECRET = "whsec_bench_0123456789abcdef0123456789"  # noqa: S105  # of a throw-away portal
 
 
 def run(options: object) -> Iterator[Row]:
     """Every measurement, as it is made."""
+    if getattr(options, "faults", False):
+        yield from fault_test()
+        return
     with tempfile.TemporaryDirectory(prefix="portico-bench-") as directory, filled_postgresql() as (url, pid):
         environment = plain_environment(url, Path(directory)) | {
             "PORTICO_PROVIDERS": "stripe,sandbox,bank_transfer",
@@ -43,6 +50,21 @@ def run(options: object) -> Iterator[Row]:
         yield measured(NAME, "one process, one connection: p95", told["p95"], "ms")
         yield measured(NAME, "one process, one connection: CPU of the application", told["cpu"], "ms")
         yield from intake(Site(environment, pid, 0, (), "", 0), bodies.read_text().splitlines())
+
+
+def fault_test() -> Iterator[Row]:
+    """Sales through kills and stops, at full size."""
+    found = kills.run(SALES, kills=KILLS, stops=STOPS)
+    for said in found.wrong:
+        print(f"  wrong: {said}", file=sys.stderr)
+    yield at_least(NAME, "fault test: web processes and workers killed", sum(found.kills.values()), "", KILLS)
+    yield measured(NAME, "fault test: of them web processes", found.kills[WEB], "")
+    yield at_least(NAME, "fault test: PostgreSQL stopped in immediate mode", found.stops, "", STOPS)
+    yield at_least(NAME, "fault test: sales", found.sales, "", SALES)
+    for answer, count in sorted(found.answers.items()):
+        yield measured(NAME, f"fault test: a buyer's answer was {answer}", count, "")
+    yield at_most(NAME, "fault test: what is wrong with them", len(found.wrong), "", 0)
+    yield measured(NAME, "fault test: seconds", found.seconds, "s")
 
 
 def intake(site: Site, bodies: list[str]) -> Iterator[Row]:

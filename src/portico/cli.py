@@ -53,7 +53,7 @@ def parser() -> Parser:
     )
     bench.add_argument("name", nargs="?", default="", help="one of them alone, as pages")
     bench.add_argument("--json", action="store_true", help="one object a line")
-    bench.add_argument("--faults", action="store_true", help="of renewals: the fault test at its full size instead")
+    bench.add_argument("--faults", action="store_true", help="of renewals or payments: the fault test at its full size")
     commands.add_parser("messages", help="bring the translations' catalogues in step with the texts in the code")
     commands.add_parser("manage", help="Django's management commands", add_help=False)
 

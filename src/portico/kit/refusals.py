@@ -6,6 +6,7 @@ nothing about itself but a reference that stands in the log.
 
 import html
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.template.exceptions import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from portico.kit.db import gave_up
 from portico.kit.errors import Forbidden, Invalid, Missing, Refusal
 from portico.kit.htmx import is_fragment
 from portico.kit.logs import request_id
@@ -124,18 +126,34 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def failure(request: HttpRequest) -> HttpResponse:
-    """500: our fault. No template of ours can be relied on, so this page must draw even when the frame does not."""
-    reference = request_id.get() or "-"
+    """500: our fault; 503 when the database gave up. No template of ours can be relied on, so this page must draw even when
+    the frame does not. Django calls it while the fault is being handled.
+    """
+    status, reference = 503 if gave_up(sys.exc_info()[1]) else 500, request_id.get() or "-"
     title = _("Something went wrong on our side")
     message = _(
         "It is in our log. What was not confirmed to you was not done. Try again in a minute; if it stays, send us the "
         "reference %(reference)s."
     ) % {"reference": reference}
+    if status == 503:
+        title = _("We cannot answer at the moment")
+        message = _(
+            "Our records cannot be reached. Reload in a minute: you then see what was done, and nothing is done twice. If it "
+            "stays, send us the reference %(reference)s."
+        ) % {"reference": reference}
+    response = unforeseen(request, status, title, message)
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def unforeseen(request: HttpRequest, status: int, title: str, message: str) -> HttpResponse:
+    """The page of a fault, or problem details; the barest page when it cannot be drawn."""
     if wants_json(request):
-        return problem(500, title, message)
-    context = {"status": 500, "title": title, "message": message, "fragment": is_fragment(request)}
+        return problem(status, title, message)
+    context = {"status": status, "title": title, "message": message, "fragment": is_fragment(request)}
     try:
         return page(request, "kit/failure.html", context)
     except Exception:
         logger.exception("the failure page itself failed")
-        return HttpResponse(plain(title, message), status=500)
+        return HttpResponse(plain(title, message), status=status)

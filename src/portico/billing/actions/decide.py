@@ -36,6 +36,7 @@ from portico.billing.models.invoice import canonical
 from portico.billing.models.line import Line
 from portico.kit.adding import add
 from portico.kit.crash import crashpoint
+from portico.kit.db import tried_again
 from portico.kit.errors import Conflict, Forbidden, Invalid
 
 CONSENT = "I accept this quotation for {company} as shown, and I may decide for it."
@@ -68,6 +69,7 @@ class Accepted:
     approval: Approval | None = None
 
 
+@tried_again
 def accept_quotation(
     *,
     quotation: Quotation,

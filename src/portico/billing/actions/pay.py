@@ -68,6 +68,7 @@ from portico.billing.providers.base import (
 from portico.kit import formats
 from portico.kit.adding import add
 from portico.kit.crash import crashpoint
+from portico.kit.db import tried_again
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
 from portico.kit.prepared import prepared
 
@@ -358,6 +359,7 @@ class Asked:
         return (self.user.language if self.user else self.customer.language) or "en"
 
 
+@tried_again
 def write_down(asked: Asked, chosen: Sequence[Due], *, now: datetime) -> Payment:
     """Commit the attempt with its key and targets, if what is due is still the same; of two at once one gets Conflict."""
     try:

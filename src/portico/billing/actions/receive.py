@@ -21,6 +21,7 @@ from portico.billing.actions.order import confirm_order
 from portico.billing.models import Allocation, Invoice, Order, Payment, PaymentRequest, PaymentTarget
 from portico.billing.providers.base import Kept, Report, Said
 from portico.kit.crash import crashpoint
+from portico.kit.db import tried_again
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.money import exponent, within_limits
 from portico.kit.periods import today
@@ -87,6 +88,7 @@ def _mismatch(payment: Payment, report: Report, account: str) -> str:
     return ""
 
 
+@tried_again
 def settle_payment(
     *,
     payment: Payment,

@@ -39,6 +39,8 @@ class Box:
         self.connections = 0
         self.refuse: dict[str, str] = {}
         self.controller: Controller | None = None
+        self.drops = 0
+        """So many mails are taken, and the connection breaks before the sender is told."""
 
     def start(self) -> None:
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
@@ -67,6 +69,9 @@ class Box:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
         self.got.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
         self.to.append(list(envelope.rcpt_tos))
+        if self.drops:
+            self.drops -= 1
+            server.transport.abort()
         return "250 OK"
 
 
@@ -151,6 +156,21 @@ def test_after_an_hours_outage_all_arrive_once_with_the_message_id_they_had(
     assert sorted(got["Message-ID"] for got in box.got) == sorted(letter.message_id for letter in letters)
     assert sorted(box.to) == sorted([letter.to_address] for letter in letters)
     assert set(Letter.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def test_a_mail_whose_reply_was_lost_comes_again_with_the_message_id_it_had(
+    people: World, box: Box, queue: Queue
+) -> None:
+    letter = queue(people.camille)
+    box.drops = 1
+    box.start()
+    assert sent_all(people.now) == 1
+    letter.refresh_from_db()
+    assert (letter.state, len(box.got)) == (Letter.State.QUEUED, 1), "it was taken, and nobody told us"
+    assert sent_all(people.now + timedelta(minutes=2)) == 1
+    letter.refresh_from_db()
+    assert letter.state == Letter.State.SENT
+    assert [mail["Message-ID"] for mail in box.got] == [letter.message_id] * 2
 
 
 def test_several_letters_share_a_connection(people: World, box: Box, queue: Queue) -> None:

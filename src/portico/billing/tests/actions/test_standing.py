@@ -1,7 +1,7 @@
 """How a subscription stands: late, suspended, ended, and in order again; agreed periods; leaving, pausing, coming back."""
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -75,6 +75,27 @@ def test_what_is_not_renewed_is_late_suspended_and_ended_on_the_sellers_days(wor
     assert events(one) == ["past_due", "suspended", "ended"]
     told = Letter.objects.filter(event="subscription_state", about=f"subscription:{one.pk}").order_by("id")
     assert list(dict.fromkeys(letter.data["state"] for letter in told)) == ["past_due", "suspended", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("end", "term"),
+    [
+        (date(2027, 3, 28), 12),  # the day of 23 hours in Nantes
+        (date(2027, 10, 31), 12),  # and that of 25
+        (date(2028, 2, 29), 1),
+    ],
+)
+def test_steps_keep_to_the_sellers_midnight_when_clocks_change_and_on_29_february(
+    world: World, end: date, term: int
+) -> None:
+    begun = (world.now.date() - add_months(end, -term)).days
+    one = yearly(world, days_ago=begun, term=term)
+    assert end_of(one) == end
+    moment = timedelta(microseconds=1)
+    for days, before, after in ((0, State.ACTIVE, State.PAST_DUE), (14, State.PAST_DUE, State.SUSPENDED)):
+        midnight = datetime.combine(end + timedelta(days=days), time(), world.seller.zone).astimezone(UTC)
+        assert step(world, one, midnight - moment) == before
+        assert step(world, one, midnight) == after
 
 
 def test_the_sellers_rules_say_how_long_each_step_waits(world: World) -> None:

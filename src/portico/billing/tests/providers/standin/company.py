@@ -11,6 +11,7 @@ import random
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,10 +47,11 @@ class Refused(Exception):
 
 @dataclass
 class Fault:
-    """One call that goes wrong. `how`: silent_before, silent_after, error_after."""
+    """One call that goes wrong. `how`: silent_before, silent_after, error_after. `then` is done when its effect is there."""
 
     path: str
     how: str
+    then: Callable[[], None] | None = None
 
 
 @dataclass

@@ -42,6 +42,8 @@ def call(company: Company, method: str, path: str, params: Thing, headers: Any) 
             if fault.how == "silent_before":
                 raise Silent
         status, answer = keyed(company, route, key, params, headers.get("Idempotency-Key"))
+        if fault is not None and fault.then is not None:
+            fault.then()
         if fault is not None and fault.how == "silent_after":
             raise Silent
         if fault is not None and fault.how == "error_after":
