@@ -130,11 +130,13 @@ def _about_refund(provider: Provider, report: RefundReport, *, now: datetime) ->
 
 
 def _about_reversal(provider: Provider, report: ReversalReport, *, now: datetime) -> str:
-    """A reversal may overtake the payment: it waits until that has arrived."""
+    """A reversal may overtake the payment, or come while a refund of it is on its way: it waits until that is known."""
     rows = Payment.objects.filter(provider=provider.name, state__in=Payment.ARRIVED).select_related("customer__seller")
     payment = rows.filter(charge_reference=report.charge_reference).first() if report.charge_reference else None
     if payment is None:
         return "no payment that arrived has this reference yet"
+    if report.amount_minor > payment.received_minor - payment.returned_minor and refund.is_refunding(payment):
+        return "it is not known yet what became of a refund"
     reverse.apply_reversal(payment=payment, report=report, now=now)
     return ""
 

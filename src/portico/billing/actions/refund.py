@@ -217,6 +217,24 @@ def refuse_refund(*, refund: Refund, by: User, now: datetime) -> None:
         _record("payment.refund_refused", refund, by=by, now=now, visible=False)
 
 
+def stop_waiting(payment: Payment, *, now: datetime) -> None:
+    """Refunds of `payment` that nobody has agreed to yet are not made: the payer's bank took the money back by itself.
+
+    In the caller's transaction, with the payment locked.
+    """
+    for refund in Refund.objects.filter(payment=payment, state=Refund.State.WAITING).select_related(
+        "payment__customer"
+    ):
+        if refund.end(Refund.State.REFUSED, now=now):
+            payment.take_again(refund.amount_minor)
+            _record("payment.refund_refused", refund, by=None, now=now, visible=False)
+
+
+def is_refunding(payment: Payment) -> bool:
+    """Whether the provider was asked to give money of it back and has not said what became of that."""
+    return Refund.objects.filter(payment=payment, way=Refund.Way.PROVIDER, state__in=Refund.UNDECIDED).exists()
+
+
 def transfer_done(*, refund: Refund, sent: bool, by: User, now: datetime) -> None:
     """Finance says that a transfer by hand went out, or that it did not. Raises Forbidden, Conflict."""
     _need_finance(by)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from portico.accounts.models import Event
 from portico.billing import letters
-from portico.billing.actions import receive, settle
+from portico.billing.actions import receive, refund, settle
 from portico.billing.models import Allocation, Dispute, Invoice, Payment, Reversal
 from portico.billing.providers.base import ReversalReport, ReversalSaid
 from portico.kit.db import claim
@@ -41,6 +41,8 @@ def _opened(payment: Payment, report: ReversalReport, *, now: datetime) -> Rever
     known = rows.first()
     if known is not None:
         return known
+    if report.amount_minor > payment.received_minor - payment.returned_minor:
+        refund.stop_waiting(payment, now=now)
     left = payment.received_minor - payment.returned_minor
     amount = min(report.amount_minor, left)
     try:

@@ -5,14 +5,18 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from portico.billing import books
-from portico.billing.actions import pay, reverse
-from portico.billing.models import Allocation, Payment, Reversal
-from portico.billing.providers.base import ReversalReport, ReversalSaid
+from portico.billing.actions import notices, pay, refund, reverse
+from portico.billing.actions.credit import credit_invoice
+from portico.billing.models import Allocation, Payment, Refund, Reversal
+from portico.billing.providers import find
+from portico.billing.providers.base import RefundReport, RefundSaid, ReversalReport, ReversalSaid
 from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.attempts import OPEN, begin, checkout_of, payer
 from portico.cast import World
+from portico.kit.errors import Conflict
 from portico.kit.models import Letter
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -24,6 +28,15 @@ def paid(world: World) -> Payment:
     payment = begin(world, now=world.now)
     gateway.pay(checkout_of(payment), now=world.now)
     return pay.lookup_payment(payment=payment, now=world.now)
+
+
+def credited(world: World, amount_minor: int) -> None:
+    """Finance credits so much of the open invoice."""
+    with transaction.atomic():
+        credit_invoice(
+            invoice=world.invoice(OPEN), quantities=None, amount_minor=amount_minor, reason="Agreed",
+            invoice_again=False, by=world.omar, now=world.now,
+        )  # fmt: skip
 
 
 def told(payment: Payment, said: ReversalSaid, **changes: Any) -> ReversalReport:
@@ -47,6 +60,40 @@ def test_a_dispute_makes_the_invoice_due_again_and_nobody_is_reminded_of_it(worl
     assert Reversal.objects.count() == 1
     assert Letter.objects.filter(event="payment_reversed").values("about").distinct().count() == 1
     assert books.verify() == []
+
+
+def test_a_refund_that_waits_for_a_second_person_gives_way_to_the_payer_s_bank(world: World) -> None:
+    payment = paid(world)
+    credited(world, 101_000)
+    waits = refund.ask_refund(
+        payment=payment, amount_minor=101_000, way="provider", reason="Agreed", by=world.omar, now=world.now
+    )
+    assert waits.state == "waiting"
+    payment = tell(world, payment, OPENED)
+    waits.refresh_from_db()
+    assert (waits.state, payment.state, payment.returned_minor) == ("refused", "reversed", 106_800)
+    assert Reversal.objects.get().taken_minor == 106_800
+    with pytest.raises(Conflict):
+        refund.approve_refund(refund=waits, by=world.admin, now=world.now)
+    assert books.verify() == []
+
+
+def test_a_dispute_waits_until_it_is_known_what_became_of_a_refund(world: World) -> None:
+    payment = paid(world)
+    credited(world, 60_000)
+    asked = refund.ask_refund(
+        payment=payment, amount_minor=50_000, way="provider", reason="Agreed", by=world.omar, now=world.now
+    )
+    Refund.objects.filter(pk=asked.pk).update(state="unknown", ended_at=None, next_lookup_at=world.now)
+    provider = find("sandbox")
+    assert provider is not None
+    report = told(payment, OPENED)
+    assert notices._about_reversal(provider, report, now=world.now) == "it is not known yet what became of a refund"
+    assert not Reversal.objects.exists()
+    asked.refresh_from_db()
+    refund.apply_refund_report(refund=asked, report=RefundReport(RefundSaid.FAILED), now=world.now)
+    assert notices._about_reversal(provider, report, now=world.now) == ""
+    assert Reversal.objects.get().taken_minor == 106_800
 
 
 def test_won_it_is_paid_again_and_lost_it_is_asked_for(world: World) -> None:

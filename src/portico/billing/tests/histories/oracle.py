@@ -261,13 +261,15 @@ def all_booked(books: Books, company: Company) -> Iterator[str]:
             one["amount"] for one in company.all_of("dispute")
             if one["payment_intent"] == intent["id"] and one["status"] in {"needs_response", "lost"}
         )  # fmt: skip
-        key, amount = key_of(row[0]), intent["amount_received"]
+        key, amount, by_hand = key_of(row[0]), intent["amount_received"], _by_hand(key_of(row[0]))
         if refunds != given_back.get(key, 0):
             yield f"Stripe gave {refunds} of {intent['id']} back, our books say {given_back.get(key, 0)}"
-        if refunds + disputed <= amount and disputed != reversed_.get(key, 0):
+        if disputed and by_hand:
+            continue  # it went back twice, by a transfer of ours and by the payer's bank: staff are told
+        if disputed != reversed_.get(key, 0):
             yield f"{disputed} of {intent['id']} was taken back, our books say {reversed_.get(key, 0)}"
-        left = max(amount - refunds - disputed, 0)
-        if left != row[3] - row[4] + _by_hand(key):
+        left = amount - refunds - disputed
+        if left != row[3] - row[4] + by_hand:
             yield f"{left} of {intent['id']} is at Stripe, our books hold {row[3] - row[4]}"
     yield from (
         f"payment {row[0]} is still {row[2]}" for row in books.payments if row[1] == "stripe" and row[2] in UNDECIDED
