@@ -4,7 +4,7 @@ Everything is made by the product's own stories, in the order of time, so that n
 real. `build_world(now)` fills an empty database around `now`; the people's password is `PASSWORD`.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +13,6 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.actions import decide, draft, pay, send
@@ -35,12 +34,13 @@ from portico.billing.models import (
 )
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
-from portico.cast_imports import import_old_papers
 from portico.conversation.models import Thread
 from portico.kit.periods import next_period_end, today
 
 Story = Generator[datetime, datetime, None]
 """A story goes on until it yields the next moment (UTC) at which something happens in it."""
+Stories = Sequence[tuple[float, Callable[["World", datetime], Story]]]
+"""How many days ago each begins."""
 
 PASSWORD = "portico-demo"  # noqa: S105  # printed by `./portico demo`; the demo's people exist nowhere else
 
@@ -136,10 +136,10 @@ class World:
         return self.now - timedelta(days=days, hours=hours)
 
 
-def build_world(now: datetime) -> World:
-    """Fill an empty database with the cast around `now` (UTC)."""
+def build_world(now: datetime, more: Stories = ()) -> World:
+    """Fill an empty database with the cast around `now` (UTC); `more` stories happen among its own."""
     world = build_people(now)
-    _live(world)
+    _live(world, [*_STORIES, *more])
     return world
 
 
@@ -151,9 +151,9 @@ def build_people(now: datetime) -> World:
     return world
 
 
-def _live(world: World) -> None:
+def _live(world: World, told: Stories) -> None:
     """Let every story go on when its next moment has come, across all of them in the order of time."""
-    stories = [story(world, world.ago(days)) for days, story in _STORIES]
+    stories = [story(world, world.ago(days)) for days, story in told]
     waiting = [(next(story), index) for index, story in enumerate(stories)]
     heapify(waiting)
     while waiting:
@@ -172,13 +172,6 @@ def find_world(now: datetime) -> World | None:
     world.people = {user.email: user for user in User.objects.all()}
     world.products = {product.code: product for product in Product.objects.all()}
     return world
-
-
-def fill_demo() -> list[tuple[str, str, str]]:
-    """Fill the demo's empty database around today; returns e-mail, role and password of each person."""
-    world = build_world(timezone.now())
-    import_old_papers(seller=world.seller, known=world.fontaine, by=world.omar, now=world.now)
-    return [(email, role, PASSWORD) for email, role in PEOPLE]
 
 
 # Who ------------------------------------------------------------------------------------------------------------------

@@ -454,6 +454,11 @@ def refuse_unsafe() -> None:
         )
     if not text("DATABASE_URL"):
         faults.append("DATABASE_URL is not set. Set it, e.g. postgresql://portico:password@db.example/portico")
+    there_are = sorted(path.parent.name for path in Path(__file__).parent.glob("billing/providers/*/provider.py"))
+    strangers = [name for name in PORTICO_PROVIDERS if name not in there_are]
+    if strangers or not PORTICO_PROVIDERS:
+        named = f"names {', '.join(strangers)}" if strangers else "names none"
+        faults.append(f"PORTICO_PROVIDERS {named}. Set one or more of {', '.join(there_are)}, separated by commas.")
     if "sandbox" in PORTICO_PROVIDERS and not flag("PORTICO_ALLOW_SANDBOX"):
         faults.append(
             "PORTICO_PROVIDERS names sandbox, which takes no real money. Remove it (or set PORTICO_ALLOW_SANDBOX=1)."
@@ -465,13 +470,14 @@ def refuse_unsafe() -> None:
         )
     if "stripe" in PORTICO_PROVIDERS:
         if not PORTICO_STRIPE_KEY.startswith(("rk_", "sk_")):
-            faults.append("PORTICO_STRIPE_KEY is not set. Set a restricted key of your account at Stripe, rk_live_…")
+            what = "is no restricted or secret key" if PORTICO_STRIPE_KEY else "is not set"
+            faults.append(f"PORTICO_STRIPE_KEY {what}. Set a restricted key of your account at Stripe, rk_live_…")
         if PORTICO_STRIPE_ADDRESS and not flag("PORTICO_ALLOW_SANDBOX"):
             faults.append(
                 "PORTICO_STRIPE_ADDRESS points to a stand-in for Stripe. Unset it (or set PORTICO_ALLOW_SANDBOX=1)."
             )
     for name, value in PORTICO_WEBHOOK_SECRETS.items():
-        if any(len(one.strip()) < 16 for one in value.split(",")):
+        if name not in strangers and any(len(one.strip()) < 16 for one in value.split(",")):
             faults.append(
                 f"PORTICO_WEBHOOK_SECRET_{name.upper()} is missing or short: anybody could report a payment. "
                 "Set the provider's signing secret, at least 16 characters."

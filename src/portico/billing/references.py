@@ -1,12 +1,14 @@
 """What payers write on a transfer, and how it is read back from a bank statement.
 
-By the country of the seller's account: in Belgium the OGM/VCS communication (+++123/4567/89012+++, ten digits and their
-remainder by 97), in France free text with the invoice's number, elsewhere the creditor reference of ISO 11649 (RF…). A transfer
-that was announced always has a structured one. Reading accepts all of them, whatever the seller prints.
+As the seller chose, else by the country of its account: in Belgium the OGM/VCS communication (+++123/4567/89012+++, ten digits
+and their remainder by 97), in France free text with the invoice's number, elsewhere the creditor reference of ISO 11649. A
+transfer that was announced always has a structured one. Reading accepts all of them, whatever the seller prints.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from stdnum import iban as stdnum_iban
@@ -24,9 +26,16 @@ RF = re.compile(r"(?<![A-Z0-9])RF\d{2}(?:\s?[A-Z0-9]){1,21}(?![A-Z0-9])")
 STYLES = ("rf", "ogm", "text")
 
 
-def style_of(iban: str) -> str:
-    """How references are written for an account: rf, ogm or text."""
+def style_of(iban: str, chosen: str = "") -> str:
+    """How references are written: rf, ogm or text, as chosen, else as is usual in the country of the account."""
+    if chosen in STYLES:
+        return chosen
     return {"BE": "ogm", "FR": "text", "MC": "text"}.get(iban[:2].upper(), "rf")
+
+
+def style_in(seller: Mapping[str, Any]) -> str:
+    """How references are written on a paper, from its frozen copy of the seller."""
+    return style_of(str(seller["iban"]), str(seller.get("reference_style", "")))
 
 
 def creditor_reference(body: str) -> str:

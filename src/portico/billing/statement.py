@@ -42,6 +42,7 @@ KINDS = {
     "credit_note": lazy("Credit note"),
     "payment": lazy("Payment"),
     "refund": lazy("Refund"),
+    "reversal": lazy("Taken back by the bank"),
 }
 SETTLES = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
 """What a paper asks, or gives: what was paid before it was issued is not asked again."""
@@ -249,13 +250,15 @@ def _owed(customer: Customer, cut: Cut) -> tuple[Any, ...]:
 def _back(customer: Customer, cut: Cut) -> list[dict[str, Any]]:
     """What went back to the customer or its bank until the last day, in the order of time; one statement."""
     own = {"payment__customer": customer, "currency": cut.currency}
-    names = ("payment", "payment__provider", "minor", "at")
+    names = ("payment", "payment__provider", "minor", "at", "what")
     refunds = Refund.objects.filter(**own, state__in=Refund.HOLDING).order_by()
     taken = Reversal.objects.filter(**own, taken_minor__gt=0).exclude(state=Reversal.State.WON).order_by()
     both = (
-        refunds.annotate(minor=F("amount_minor"), at=F("asked_at"))
+        refunds.annotate(minor=F("amount_minor"), at=F("asked_at"), what=Value("refund"))
         .values(*names)
-        .union(taken.annotate(minor=F("taken_minor"), at=F("opened_at")).values(*names), all=True)
+        .union(
+            taken.annotate(minor=F("taken_minor"), at=F("opened_at"), what=Value("reversal")).values(*names), all=True
+        )
     )
     ends = end_of_day(cut.end, customer.seller.zone)
     return sorted((row for row in both if row["at"] < ends), key=lambda row: row["at"])
@@ -307,7 +310,7 @@ def _entries(customer: Customer, cut: Cut, back: Iterable[dict[str, Any]]) -> li
     ]
     found += [
         _entry(
-            "refund",
+            row["what"],
             today(row["at"], zone),
             cut.currency,
             debit=row["minor"],
@@ -327,7 +330,7 @@ def _paid_by(payments: Iterable[Any]) -> dict[Any, list[str]]:
     found: dict[Any, list[str]] = {}
     for payment, invoice, order in rows.values_list("payment", "invoice__number", "request__order__number"):
         found.setdefault(payment, []).append(invoice or order or "")
-    return found
+    return {payment: list(dict.fromkeys(numbers)) for payment, numbers in found.items()}
 
 
 def _entry(

@@ -121,7 +121,9 @@ def fill(data: Path) -> list[Login]:
         import_module("django.core.management").call_command("migrate", interactive=False, verbosity=0)
         if not logins.exists():
             print("filling it with the example companies …", flush=True)
-            content = json.dumps(import_module("portico.cast").fill_demo())
+            content = json.dumps(
+                import_module("portico.cast_money").fill_demo(import_module("django.utils.timezone").now())
+            )
             with os.fdopen(os.open(logins, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(content)
         prepared.write_text(stamp)

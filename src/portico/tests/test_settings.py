@@ -51,6 +51,13 @@ def test_what_is_safe_starts(tmp_path: Path) -> None:
         ({"PORTICO_PROVIDERS": "sandbox"}, "PORTICO_ALLOW_SANDBOX=1"),
         ({"PORTICO_CRASH_POINTS": "orders"}, "PORTICO_CRASH_POINTS lets tests kill this portal. Unset it"),
         ({"PORTICO_PROVIDERS": "sandbox", "PORTICO_ALLOW_SANDBOX": "1"}, "PORTICO_WEBHOOK_SECRET_SANDBOX is missing"),
+        ({"PORTICO_PROVIDERS": "paypal"}, "names paypal. Set one or more of bank_transfer, sandbox, stripe,"),
+        ({"PORTICO_PROVIDERS": "Stripe"}, "PORTICO_PROVIDERS names Stripe. Set one or more of"),
+        ({"PORTICO_PROVIDERS": ","}, "PORTICO_PROVIDERS names none."),
+        (
+            {"PORTICO_PROVIDERS": "stripe", "PORTICO_STRIPE_KEY": "pk_live_1"},
+            "PORTICO_STRIPE_KEY is no restricted or secret key",
+        ),
         ({"PORTICO_PROVIDERS": "stripe"}, "PORTICO_WEBHOOK_SECRET_STRIPE is missing"),
         ({"PORTICO_PROVIDERS": "stripe", "PORTICO_WEBHOOK_SECRET_STRIPE": "whsec"}, "at least 16 characters"),
         (

@@ -28,7 +28,7 @@ class Seller(Address):
     """The seller: its name and registrations stand on every paper (EN 16931 BG-4)."""
 
     privacy = {
-        Privacy.NONE: "id accent logo time_zone currency language",
+        Privacy.NONE: "id accent logo time_zone currency language reference_style",
         Privacy.COMPANY: (
             "legal_name short_name street street_2 postcode city region country vat_id tax_registration "
             "company_registration legal_form_note support_email privacy_email iban bic bank_account_name "
@@ -58,6 +58,12 @@ class Seller(Address):
     iban = models.CharField(max_length=34, blank=True)
     bic = models.CharField(max_length=11, blank=True)
     sepa_creditor_id = models.CharField(max_length=35, blank=True, help_text="BT-90, of mandates for direct debits")
+    reference_style = models.CharField(
+        max_length=4,
+        blank=True,
+        choices=[("rf", "ISO 11649"), ("ogm", "OGM/VCS"), ("text", "number")],
+        help_text="what payers write on a transfer; empty: as is usual in the country of the account",
+    )
 
     class Meta:
         verbose_name, verbose_name_plural = _("company"), _("company")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, Membership, Seller
 from portico.billing import letters
 from portico.billing.actions import charge, collect, pay
-from portico.billing.models import AutoPay, Collection, Invoice, Payment, SavedMethod, Subscription
+from portico.billing.models import AutoPay, Collection, Invoice, Payment, Reversal, SavedMethod, Subscription
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
 from portico.kit.periods import today
 
@@ -94,11 +94,15 @@ def _record(name: str, subscription: Subscription, by: Membership, now: datetime
 
 
 def find_due(seller: Seller, *, now: datetime) -> int:
-    """Take up invoices that auto-pay is to collect; returns how many. Running it twice, or twice at once, changes nothing."""
+    """Take up invoices that auto-pay is to collect; returns how many. Running it twice, or twice at once, changes nothing.
+
+    What the payer had paid in another way and the bank took back is left to the payer.
+    """
     live = AutoPay.objects.filter(off_at=None, on_at__lte=OuterRef("issued_at"))
     of_period = live.filter(subscription=OuterRef("period__subscription"))
     of_order = live.filter(subscription=OuterRef("order__subscription"))
     rows = Invoice.objects.open().filter(seller=seller, collection=None, disputed_at=None)
+    rows = rows.exclude(Exists(Reversal.objects.filter(payment__allocations__invoice=OuterRef("pk"))))
     due = rows.filter(Exists(of_period)) | rows.filter(Exists(of_order), due_on__lte=today(now, seller.zone))
     found = list(due.select_related("period", "order").order_by("pk")[:BATCH])
     for invoice in found:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import gettext_noop
 
 from portico.accounts.models import Customer, Event, Seller, User
-from portico.billing.actions import pay
+from portico.billing.actions import pay, returns
 from portico.billing.actions.receive import FINANCE
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import BankEntry, BankFile, CsvColumns, Invoice, Order, Payment, PaymentRequest
@@ -37,6 +37,7 @@ NUMBER = re.compile(r"(?<![A-Z0-9])([A-Z]{2,3})[^A-Z0-9]?(\d{4})[^A-Z0-9]?(\d{5,
 WHY = {
     "out": gettext_noop("money that went out"),
     "returned": gettext_noop("a payment that was returned"),
+    "came_back": gettext_noop("money that we had sent and that came back"),
     "unknown": gettext_noop("no reference or number that we know"),
     "amount": gettext_noop("another amount than is due"),
     "currency": gettext_noop("another currency than was invoiced"),
@@ -142,8 +143,10 @@ def _keep(bank_file: BankFile, movements: Iterable[Movement]) -> None:
             words=one.words,
             end_to_end=one.end_to_end,
             bank_reference=one.bank_reference,
-            state=BankEntry.State.NEW if one.amount_minor > 0 and not one.returned else BankEntry.State.OPEN,
-            why="" if one.amount_minor > 0 and not one.returned else WHY["returned" if one.returned else "out"],
+            returned=one.returned,
+            return_reason=one.return_reason,
+            state=BankEntry.State.OPEN if (why := _for_a_person(one)) else BankEntry.State.NEW,
+            why=why,
         )
         for key, one in keyed(movements)
     ]
@@ -155,6 +158,13 @@ def _keep(bank_file: BankFile, movements: Iterable[Movement]) -> None:
         raise Conflict(_("This file was read already. Nothing was taken twice."))
 
 
+def _for_a_person(one: Movement) -> str:
+    """Why a movement is not even looked at by the worker; empty when it is."""
+    if one.amount_minor > 0:
+        return WHY["came_back"] if one.returned else ""
+    return "" if one.returned else WHY["out"]
+
+
 # Matching --------------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +172,9 @@ def candidates_for(entry: BankEntry) -> list[Candidate]:
     """What a movement may be for, the most likely first; an exact one stands alone."""
     if entry.amount_minor <= 0:
         return []
+    refund = returns.refund_that_came_back(entry)
+    if refund is not None:
+        return [Candidate(refund.payment.customer, (lazy("a refund of this sum went to this account"),))]
     found = named_by(entry)
     exact = [one for one in found if one.exact]
     if exact:
@@ -302,6 +315,8 @@ def _guessed(entry: BankEntry) -> list[Candidate]:
 
 def work_on(entry: BankEntry, *, now: datetime) -> bool:
     """Book a new movement that fits exactly, by itself, in the name of who sent the file; else put it on the work list."""
+    if entry.returned:
+        return _work_on_returned(entry, now=now)
     found = candidates_for(entry)
     exact = next((one for one in found if one.exact), None)
     by = entry.bank_file.uploaded_by
@@ -314,6 +329,19 @@ def work_on(entry: BankEntry, *, now: datetime) -> bool:
             return entry.ask(WHY["failed"])
         return True
     return entry.ask(_why_not(entry, named_by(entry)))
+
+
+def _work_on_returned(entry: BankEntry, *, now: datetime) -> bool:
+    """Take back the one payment that fits exactly; else a person decides."""
+    exact = next((one for one in returns.arrivals_for(entry) if one.exact), None)
+    by = entry.bank_file.uploaded_by
+    if exact is None or by is None:
+        return entry.ask(WHY["returned"])
+    try:
+        returns.take_back(entry=entry, payment=exact.payment, by=by, now=now, by_itself=True)
+    except Refusal:
+        return entry.ask(WHY["failed"])
+    return True
 
 
 def _why_not(entry: BankEntry, named: Sequence[Candidate]) -> str:

@@ -49,6 +49,11 @@ FATAL = frozenset(
     }
 )
 """Codes after which a method is not tried again: only another one helps."""
+RETURNED_FOR_WANT_OF_MONEY = frozenset({"insufficient_funds", "bank_cannot_process"})
+"""Reasons of a returned debit after which the same account may be tried again (docs.stripe.com/payments/sepa-debit#disputes).
+
+Every other one is an objection of the payer, or an account that cannot be charged: it is never charged again by itself.
+"""
 
 
 def failed(payment: Payment, *, now: datetime) -> bool:
@@ -68,6 +73,23 @@ def _failed(collection: Collection, code: str, *, now: datetime) -> None:
         ended = collection.failed(code or "declined", next_at=now + WAITS[collection.tries])
     if ended:
         letters.autopay_failed(collection, now=now)
+
+
+def taken_back(payment: Payment, reason: str, *, now: datetime) -> Collection | None:
+    """The bank took a charge of auto-pay back for good; what it had paid is due again.
+
+    For want of money the plan goes on where it stood before that charge, which counts as one that failed; for any other
+    reason, with the plan used up, or with auto-pay off, it is stopped. Returns the collection that goes on or was stopped by
+    this call; None where the money was not auto-pay's.
+    """
+    collection = _of(payment)
+    if collection is None or collection.invoice.amount_due_minor == 0:
+        return None
+    off = collection.auto_pay.off_at is not None
+    again = reason in RETURNED_FOR_WANT_OF_MONEY and collection.tries < len(WAITS) and not off
+    next_at = now + WAITS[collection.tries] if again else None
+    why = SWITCHED_OFF if off else reason or "returned"
+    return collection if collection.taken_back(why, next_at=next_at, now=now) else None
 
 
 def give_up(collection: Collection, *, now: datetime) -> None:

@@ -344,7 +344,8 @@ def seller_block(seller: Seller) -> dict[str, str]:
         "legal_name short_name street street_2 postcode city region country vat_id tax_registration company_registration "
         "legal_form_note support_email bank_account_name iban bic currency contact_name phone electronic_address"
     )
-    return {name: str(getattr(seller, name)) for name in names.split()}
+    chosen = {"reference_style": seller.reference_style} if seller.reference_style else {}
+    return {name: str(getattr(seller, name)) for name in names.split()} | chosen
 
 
 def buyer_block(invoice: Invoice) -> dict[str, str]:

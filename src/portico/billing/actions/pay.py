@@ -192,7 +192,8 @@ def offered_for(seller: Seller, currency: str) -> list[Provider]:
 
 def payee_of(seller: Seller) -> Payee:
     """The seller's bank account."""
-    return Payee(name=seller.bank_account_name or seller.legal_name, iban=seller.iban, bic=seller.bic)
+    name = seller.bank_account_name or seller.legal_name
+    return Payee(name=name, iban=seller.iban, bic=seller.bic, reference_style=seller.reference_style)
 
 
 def instructions_for(payment: Payment) -> Instructions | None:

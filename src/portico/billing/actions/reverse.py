@@ -1,8 +1,8 @@
 """Money that the payer's bank takes back: a dispute (chargeback), or a debit that is returned.
 
 What it had paid is due again at once, in the same transaction; while the dispute is open nobody is reminded of it. If the
-dispute is won, the money settles what is still due, and the rest is the customer's credit. Every step may be told twice and
-in any order.
+dispute is won, the money settles what is still due, and the rest is the customer's credit. If it is lost, auto-pay goes on
+with its plan or is stopped (`collect.taken_back`). Every step may be told twice and in any order.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from portico.accounts.models import Event
 from portico.billing import letters
-from portico.billing.actions import receive, refund, settle
+from portico.billing.actions import collect, receive, refund, settle
 from portico.billing.models import Allocation, Dispute, Invoice, Payment, Reversal
 from portico.billing.providers.base import ReversalReport, ReversalSaid
 from portico.kit.db import claim
@@ -129,6 +129,11 @@ def _lost(payment: Payment, reversal: Reversal, *, now: datetime) -> None:
     _solve(payment, now=now)
     _record("payment.dispute_lost", payment, reversal, now=now)
     payment.ask_review(LOST)
+    if not reversal.taken_minor:
+        return
+    collection = collect.taken_back(payment, reversal.reason, now=now)
+    if collection is not None and reversal.opened_at != now:  # else the letter about the return says how it goes on
+        letters.autopay_failed(collection, now=now)
 
 
 def _papers_of(payment: Payment) -> Iterable[Invoice]:

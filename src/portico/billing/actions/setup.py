@@ -31,6 +31,13 @@ from portico.kit.money import EXPONENTS
 from portico.kit.periods import today
 from portico.kit.vat_ids import check_vat_id
 
+REFERENCES = [
+    ("", lazy("As is usual in the country of the account")),
+    ("rf", lazy("Creditor reference (ISO 11649), such as RF18 5390 0754 7034")),
+    ("ogm", lazy("Belgian structured communication, such as +++010/8068/17183+++")),
+    ("text", lazy("The number of the invoice")),
+]
+"""What payers write on a transfer (`references.STYLES`)."""
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("de", "Deutsch")]
 COUNTRY = re.compile(r"[A-Z]{2}")
 COLOUR = re.compile(r"#[0-9a-f]{6}")
@@ -285,6 +292,7 @@ class BankStep(Step):
     iban = word(42)
     bic = word(11)
     sepa_creditor_id = word(35)
+    reference_style = forms.ChoiceField(choices=REFERENCES, required=False)
 
     def clean_iban(self) -> str:
         """ISO 13616 with its check digits."""

@@ -38,7 +38,7 @@ from portico.billing.models import (
     QuotationVersion,
 )
 from portico.billing.models.line import Line
-from portico.billing.references import invoice_reference, style_of
+from portico.billing.references import invoice_reference, style_in
 from portico.billing.vat import statutory_note
 from portico.kit import formats
 from portico.kit.periods import today
@@ -282,7 +282,7 @@ def _paying_notes(content: Mapping[str, Any]) -> tuple[str, ...]:
 
 def reference_of(invoice: Invoice) -> str:
     """What the payer of an invoice writes on a transfer, as it is printed."""
-    return invoice_reference(invoice.shown_number, invoice.pk, style_of(str(invoice.content["seller"]["iban"])))
+    return invoice_reference(invoice.shown_number, invoice.pk, style_in(invoice.content["seller"]))
 
 
 # Parts -----------------------------------------------------------------------------------------------------------------

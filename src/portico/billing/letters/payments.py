@@ -163,11 +163,13 @@ def draw_payment_refunded(letter: Letter) -> Drawn | None:
 @kind("payment_reversed", label=lazy("A payment was taken back by the bank"))
 def draw_payment_reversed(letter: Letter) -> Drawn | None:
     """How much was taken back and of which papers; nothing when it came again meanwhile."""
-    rows = Reversal.objects.select_related("payment__customer__seller")
+    rows = Reversal.objects.select_related("payment__customer__seller", "payment__collection")
     reversal = rows.get(pk=letter.data["reversal"])
     if reversal.state == Reversal.State.WON:
         return None
     payment = reversal.payment
+    collection, zone = payment.collection, payment.customer.seller.zone
+    next_at = collection.next_at if collection else None
     allocations = payment.allocations.filter(amount_minor__lt=0).select_related("invoice").order_by("pk")
     numbers = [row.invoice.number for row in allocations if row.invoice]
     return drawn(
@@ -179,6 +181,8 @@ def draw_payment_reversed(letter: Letter) -> Drawn | None:
             "reversal": reversal,
             "papers": ", ".join(dict.fromkeys(number for number in numbers if number)),
             "is_open": reversal.state == Reversal.State.OPEN,
+            "is_collected": collection is not None,
+            "next_on": next_at.astimezone(zone).date() if next_at else None,
         },
     )
 
@@ -202,6 +206,7 @@ def draw_autopay_failed(letter: Letter) -> Drawn | None:
             "database": collection.auto_pay.subscription.database.name,
             "next_on": collection.next_at.astimezone(zone).date() if collection.next_at else None,
             "has_no_method": collection.why == "no_method",
+            "was_returned": collection.payments.filter(state=Payment.State.REVERSED).exists(),
         },
     )
 

@@ -43,7 +43,8 @@ class AutoPay(models.Model):
 
 
 class Collection(models.Model):
-    """One invoice that auto-pay collects. `waiting ↔ action → paid | stopped`; stopped → waiting on a new default method.
+    """One invoice that auto-pay collects. `waiting ↔ action → paid | stopped`; stopped → waiting on a new default method;
+    paid → waiting | stopped when the payer's bank takes the money back.
 
     `tries` counts the charges that failed with the present method, `next_at` is when the next one is due. `action`: the
     payer's bank waits for the payer.
@@ -103,6 +104,20 @@ class Collection(models.Model):
             why=why[:40],
             next_at=next_at,
         )
+        self.refresh_from_db()
+        return done
+
+    def taken_back(self, why: str, *, next_at: datetime | None, now: datetime) -> bool:
+        """The bank took a charge back that had arrived: it counts as one that failed.
+
+        The next one is due at `next_at`; without, it is stopped. `tries` goes on counting over returns, so that a debit that
+        is returned each time comes to an end. False when it was stopped before.
+        """
+        changes: dict[str, object] = {"state": self.State.STOPPED, "next_at": None, "ended_at": now}
+        if next_at is not None:
+            changes = {"state": self.State.WAITING, "next_at": next_at, "ended_at": None}
+        rows = Collection.objects.filter(pk=self.pk).exclude(state=self.State.STOPPED)
+        done = claim(rows, tries=F("tries") + 1, why=why[:40], **changes)
         self.refresh_from_db()
         return done
 

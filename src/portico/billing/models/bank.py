@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.models import Seller, User
-from portico.billing.models.payment import Payment
+from portico.billing.models.payment import Payment, Reversal
 from portico.kit.db import claim
 from portico.kit.files import StoredFile
 from portico.kit.privacy import Privacy
@@ -81,7 +81,7 @@ class BankEntry(models.Model):
     privacy = {
         Privacy.NONE: (
             "id seller bank_file key account booked_on amount_minor currency state why payment decided_at by_itself "
-            "bank_reference"
+            "bank_reference returned return_reason reversal"
         ),
         Privacy.PAYMENT: "payer_name payer_iban words end_to_end",
         Privacy.NOTE: "note",
@@ -106,9 +106,12 @@ class BankEntry(models.Model):
     words = models.CharField(max_length=500, blank=True)
     end_to_end = models.CharField(max_length=35, blank=True)
     bank_reference = models.CharField(max_length=60, blank=True)
+    returned = models.BooleanField(default=False, help_text="it takes an earlier movement back")
+    return_reason = models.CharField(max_length=35, blank=True, help_text="ISO 20022: AC04, MD06, FOCR …")
     state = models.CharField(max_length=6, choices=State, default=State.NEW)
     why = models.CharField(max_length=100, blank=True)
     payment = models.OneToOneField(Payment, null=True, on_delete=models.PROTECT, related_name="bank_entry")
+    reversal = models.OneToOneField(Reversal, null=True, on_delete=models.PROTECT, related_name="bank_entry")
     by_itself = models.BooleanField(default=False)
     note = models.CharField(max_length=300, blank=True)
     decided_at = models.DateTimeField(null=True)
@@ -125,8 +128,10 @@ class BankEntry(models.Model):
             models.UniqueConstraint(fields=["seller", "key"], name="bank_entry_once"),
             models.CheckConstraint(condition=~Q(amount_minor=0), name="bank_entry_moves_money"),
             models.CheckConstraint(
-                condition=Q(state="booked", payment__isnull=False) | (~Q(state="booked") & Q(payment__isnull=True)),
-                name="bank_entry_booked_with_payment",
+                condition=Q(state="booked", payment__isnull=False, reversal__isnull=True)
+                | Q(state="booked", payment__isnull=True, reversal__isnull=False)
+                | (~Q(state="booked") & Q(payment__isnull=True, reversal__isnull=True)),
+                name="bank_entry_booked_as_one_thing",
             ),
         ]
 

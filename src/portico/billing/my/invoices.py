@@ -1,5 +1,6 @@
 """The customer's invoices: looked up, read, paid one by one or together, kept as a file."""
 
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from typing import Any
@@ -277,8 +278,8 @@ def chosen(request: MemberRequest) -> list[Invoice]:
             _("Select the invoices that you want to pay, at most %(most)d. Nothing was charged.")
             % {"most": MOST_TOGETHER}
         )
-    rows = Invoice.objects.visible_to(request.member).exclude(kind=Invoice.Kind.CREDIT_NOTE)
-    found = list(rows.filter(number__in=numbers).order_by("id"))
+    found = list(Invoice.objects.visible_to(request.member).filter(number__in=numbers).order_by("id"))
+    refuse_credit_notes(found)
     if len(found) != len(numbers):
         raise Missing(_("One of the selected invoices cannot be found. Nothing was charged."))
     return found
@@ -293,6 +294,19 @@ def due_numbers(request: MemberRequest, which: str, currency: str) -> list[str]:
     if not numbers:
         raise Conflict(_("Nothing is left to pay. Nothing was charged."))
     return numbers
+
+
+def refuse_credit_notes(papers: Sequence[Invoice]) -> None:
+    """Invalid when credit notes were selected along: they are not paid but used."""
+    notes = [str(paper.number) for paper in papers if paper.kind == Invoice.Kind.CREDIT_NOTE]
+    if notes:
+        raise Invalid(
+            _(
+                "A credit note is not paid: %(numbers)s. Leave it out; what is left of it is used on an invoice's page. "
+                "Nothing was charged."
+            )
+            % {"numbers": ", ".join(notes)}
+        )
 
 
 def refuse_unpayable(invoice: Invoice) -> None:

@@ -87,8 +87,17 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
         "chosen": chosen,
         "error": error,
         "part": request.POST.get("part", "")[:40],
+        "unknown": unknown_of(bill),
     }
     return render(request, template, context, status=status)
+
+
+def unknown_of(bill: Bill) -> list[Payment]:
+    """The attempts for what is paid here of which the provider has not said what became of them. One query."""
+    held = Q(targets__invoice__in=[invoice.pk for invoice in bill.invoices], targets__open=True)
+    if bill.order is not None:
+        held |= Q(targets__request__order=bill.order, targets__open=True)
+    return list(Payment.objects.filter(held, state=Payment.State.UNKNOWN).distinct())
 
 
 def begun(request: MemberRequest, bill: Bill, provider: str) -> str:

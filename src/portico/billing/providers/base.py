@@ -29,11 +29,15 @@ from django.utils.functional import Promise
 
 @dataclass(frozen=True)
 class Payee:
-    """The seller's bank account, for providers that move money there directly."""
+    """The seller's bank account, for providers that move money there directly.
+
+    `reference_style`: rf, ogm or text where the seller chose one, else empty.
+    """
 
     name: str
     iban: str = ""
     bic: str = ""
+    reference_style: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portico.accounts.access import StaffRequest, staff
 from portico.accounts.models import Customer
-from portico.billing.actions import bank
+from portico.billing.actions import bank, returns
 from portico.billing.models import BankEntry, BankFile, Invoice
 from portico.billing.staff.desk import by_id, customers_offered
 from portico.billing.statements.table import DAY_FORMATS, HOLDS, Reading, cut, guess
@@ -66,7 +66,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
     found = listing(
         rows.values(
             "id", "booked_on", "payer_name", "words", "amount_minor", "currency", "state", "why", "note", "payment_id",
-            "by_itself", "payment__customer__legal_name",
+            "by_itself", "payment__customer__legal_name", "reversal__payment__customer__legal_name",
         ),
         request.GET,
         q=q, status=status, statuses=STATUSES, sorts=SORTS,
@@ -190,7 +190,9 @@ def read_form(request: StaffRequest, width: int) -> Reading:
 def find(request: StaffRequest, number: int) -> BankEntry:
     """The movement of this id; Missing."""
     rows = BankEntry.objects.filter(seller=request.seller, pk=number if number < 2**63 else 0)
-    found = rows.select_related("bank_file", "seller", "payment__customer", "decided_by").first()
+    found = rows.select_related(
+        "bank_file", "seller", "payment__customer", "reversal__payment__customer", "decided_by"
+    ).first()
     if found is None:
         raise Missing(_("There is no such movement."))
     return found
@@ -220,6 +222,7 @@ def page(request: StaffRequest, entry: BankEntry, *, error: str = "", is_double:
         "entry": entry,
         "why": _(entry.why) if entry.why else "",
         "candidates": offered,
+        "arrivals": returns.arrivals_for(entry) if undecided else [],
         "customer": customer,
         "invoices": invoices,
         "customers": customers_offered(request) if undecided and entry.amount_minor > 0 and customer is None else [],
@@ -264,6 +267,24 @@ def book(request: StaffRequest, number: int) -> HttpResponse:
 
 @staff("finance")
 @require_http_methods(["GET", "HEAD", "POST"])
+def take_back(request: StaffRequest, number: int) -> HttpResponse:
+    """The movement takes back the payment that was chosen among those it may be."""
+    entry = find(request, number)
+    if request.method != "POST":
+        return back(request, entry)
+    chosen = request.POST.get("payment", "")
+    payment = next((one.payment for one in returns.arrivals_for(entry) if str(one.payment.pk) == chosen), None)
+    if entry.state not in BankEntry.UNDECIDED:
+        raise Conflict(_("This movement was decided already, perhaps in another tab. Nothing was booked twice."))
+    if payment is None:
+        return page(request, entry, error=_("Choose the payment that was taken back. Nothing was changed."))
+    returns.take_back(entry=entry, payment=payment, by=request.user, now=timezone.now())
+    messages.success(request, _("The payment is taken back. What it had paid is due again, and its payers are told."))
+    return HttpResponseRedirect(reverse("staff:bank.detail", args=[entry.pk]))
+
+
+@staff("finance")
+@require_http_methods(["GET", "HEAD", "POST"])
 def aside(request: StaffRequest, number: int) -> HttpResponse:
     """Say that the movement is no payment of a customer."""
     entry = find(request, number)
@@ -284,5 +305,6 @@ urlpatterns = [
     path("bank/files/<int:key>/columns/", columns, name="bank.columns"),
     path("bank/<int:number>/", detail, name="bank.detail"),
     path("bank/<int:number>/book/", book, name="bank.book"),
+    path("bank/<int:number>/take-back/", take_back, name="bank.take_back"),
     path("bank/<int:number>/aside/", aside, name="bank.aside"),
 ]

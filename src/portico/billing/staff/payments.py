@@ -23,6 +23,7 @@ from portico.billing.actions import pay
 from portico.billing.actions.receive import FINANCE
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import Invoice, Order, Payment, PaymentRequest
+from portico.billing.providers import label_of
 from portico.billing.staff.desk import by_id, customers_offered
 from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid, Missing
@@ -148,6 +149,8 @@ def detail(request: StaffRequest, number: UUID) -> HttpResponse:
         "may_look_up": pay.can_be_asked(payment),
         "lookups": payment.asked.select_related("by").order_by("-id")[:LATEST],
         "said": SAID,
+        "way": label_of(payment.provider),
+        "reversals": payment.reversals.order_by("-id") if payment.returned_minor or payment.review else (),
         "refunds": payment.refunds.select_related("asked_by").order_by("-asked_at"),
         "may_refund": request.user.staff_role in FINANCE
         and payment.state == Payment.State.SUCCEEDED
@@ -351,7 +354,9 @@ def allocate(request: StaffRequest, number: UUID) -> HttpResponse:
         here = HttpResponseRedirect(reverse("staff:payments.detail", args=[payment.pk]))
         if request.POST.get("do") == "aside":
             pay.review_payment(payment=payment, by=request.user, now=timezone.now())
-            messages.success(request, _("It stays as the customer's credit."))
+            is_credit = payment.unallocated_minor > 0
+            said = _("It stays as the customer's credit.") if is_credit else _("It is off the list.")
+            messages.success(request, said)
             return here
         chosen = request.POST.get("for", "")
         invoice = next((one for one in invoices if one.number == chosen), None)

@@ -72,9 +72,10 @@ def _movements(entry: Any, account: str) -> list[Movement]:
 def _movement(
     one: Any, account: str, day: date, minor: int, currency: str, reference: str, reversal: bool, *, credit: bool
 ) -> Movement:
-    other = "Dbtr" if credit else "Cdtr"
-    name = _text(one, f"RltdPties/{other}/Nm") or _text(one, f"RltdPties/{other}/Pty/Nm")
-    iban = _text(one, f"RltdPties/{other}Acct/Id/IBAN")
+    returned = reversal or one.find("./{*}RtrInf") is not None
+    name, iban = _party(one, "Dbtr" if credit else "Cdtr")
+    if returned and iban in {"", account}:  # some banks leave the parties of what is taken back as they were
+        name, iban = _party(one, "Cdtr" if credit else "Dbtr")
     structured = [_plain(found) for found in one.iterfind("./{*}RmtInf/{*}Strd/{*}CdtrRefInf/{*}Ref")]
     free = [_plain(found) for found in one.iterfind("./{*}RmtInf/{*}Ustrd")]
     further = [] if structured or free else [_text(one, "AddtlTxInf") or _text(one, "AddtlNtryInf")]
@@ -89,8 +90,15 @@ def _movement(
         words=" ".join(part for part in (*structured, *free, *further) if part)[:500],
         end_to_end="" if end_to_end == "NOTPROVIDED" else end_to_end[:35],
         bank_reference=(_text(one, "Refs/AcctSvcrRef") or reference)[:60],
-        returned=reversal or one.find("./{*}RtrInf") is not None,
+        returned=returned,
+        return_reason=(_text(one, "RtrInf/Rsn/Cd") or _text(one, "RtrInf/Rsn/Prtry"))[:35],
     )
+
+
+def _party(one: Any, side: str) -> tuple[str, str]:
+    """Name and IBAN of one side."""
+    name = _text(one, f"RltdPties/{side}/Nm") or _text(one, f"RltdPties/{side}/Pty/Nm")
+    return name, _text(one, f"RltdPties/{side}Acct/Id/IBAN")
 
 
 def _own_amount(one: Any) -> tuple[str, int] | None:

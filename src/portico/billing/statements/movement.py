@@ -23,6 +23,7 @@ class Movement:
     end_to_end: str = ""
     bank_reference: str = ""
     returned: bool = False
+    return_reason: str = ""
 
     @property
     def identity(self) -> str:

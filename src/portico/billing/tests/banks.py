@@ -1,6 +1,7 @@
 """Bank statements for tests: CAMT.053 as banks write it, made of a few movements."""
 
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import escape
 
 from portico.billing.actions import bank
@@ -26,11 +27,19 @@ class Line:
     status: str = "BOOK"
     bank_reference: str = ""
     returned: bool = False
+    end_to_end: str = ""
+    reason: str = "AC04"
+    swapped: bool = False
 
 
 def credit(minor: int, name: str = "Atelier Fontaine SARL", words: str = "", **more: str) -> Line:
     """Money in."""
     return Line(minor, name, words, **more)  # type: ignore[arg-type]
+
+
+def debit(minor: int, words: str = "", **more: Any) -> Line:
+    """Money that the bank took back."""
+    return Line(-minor, words=words, returned=True, **{"day": "2026-11-08"} | more)
 
 
 def camt(*lines: Line, version: str = "02", account: str = OWN) -> bytes:
@@ -44,17 +53,19 @@ def camt(*lines: Line, version: str = "02", account: str = OWN) -> bytes:
 
 
 def _entry(line: Line, number: int, version: str) -> str:
+    """One entry. `swapped`: the parties stand as in what is taken back, as some banks write it."""
     new = int(version) >= 8
     status = f"<Sts><Cd>{line.status}</Cd></Sts>" if new else f"<Sts>{line.status}</Sts>"
-    side, account = ("Dbtr", "DbtrAcct") if line.minor > 0 else ("Cdtr", "CdtrAcct")
+    side, account = ("Dbtr", "DbtrAcct") if (line.minor > 0) != line.swapped else ("Cdtr", "CdtrAcct")
     name = f"<Pty><Nm>{escape(line.name)}</Nm></Pty>" if new else f"<Nm>{escape(line.name)}</Nm>"
     strd = f"<Strd><CdtrRefInf><Ref>{escape(line.reference)}</Ref></CdtrRefInf></Strd>" if line.reference else ""
-    back = "<RtrInf><Rsn><Cd>AC04</Cd></Rsn></RtrInf>" if line.returned else ""
+    back = f"<RtrInf><Rsn><Cd>{line.reason}</Cd></Rsn></RtrInf>" if line.returned else ""
+    reference = line.end_to_end or f"E{number}"
     own = f"<AcctSvcrRef>{line.bank_reference}</AcctSvcrRef>" if line.bank_reference else ""
     amount = f"{abs(line.minor) / 100:.2f}"
     return (
         f'<Ntry><Amt Ccy="{line.currency}">{amount}</Amt><CdtDbtInd>{"CRDT" if line.minor > 0 else "DBIT"}</CdtDbtInd>{status}'
-        f"<BookgDt><Dt>{line.day}</Dt></BookgDt>{own}<NtryDtls><TxDtls><Refs><EndToEndId>E{number}</EndToEndId></Refs>"
+        f"<BookgDt><Dt>{line.day}</Dt></BookgDt>{own}<NtryDtls><TxDtls><Refs><EndToEndId>{reference}</EndToEndId></Refs>"
         f"<RltdPties><{side}>{name}</{side}><{account}><Id><IBAN>{line.iban}</IBAN></Id></{account}></RltdPties>"
         f"<RmtInf><Ustrd>{escape(line.words)}</Ustrd>{strd}</RmtInf>{back}</TxDtls></NtryDtls></Ntry>"
     )

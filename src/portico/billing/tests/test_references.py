@@ -7,7 +7,10 @@ import pikepdf
 import pytest
 import segno
 
+from portico import cast
+from portico.accounts.models import Seller
 from portico.billing.documents import build
+from portico.billing.documents.einvoice.terms import head_of
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.documents.render import _qr
 from portico.billing.models import Invoice
@@ -21,6 +24,8 @@ from portico.billing.references import (
     read_words,
     style_of,
 )
+from portico.billing.tests.attempts import begin
+from portico.billing.tests.banks import credit, statement, work
 from portico.cast import World
 
 BE, DE, FR = "BE68539007547034", "DE89370400440532013000", "FR7630006000011234567890189"
@@ -81,6 +86,31 @@ def test_free_text_stands_in_its_own_line_of_the_code() -> None:
     about = {"name": "N", "iban": FR, "bic": "", "amount_minor": 100, "currency": "EUR"}
     assert epc_text(**about, reference="INV-2026-00042").split("\n")[9:] == ["", "INV-2026-00042"]  # type: ignore[arg-type]
     assert epc_text(**about, reference="RF18539007547034").split("\n")[9:] == ["RF18539007547034"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("style", ["", "rf", "ogm", "text"])
+def test_what_the_seller_chose_stands_everywhere_and_is_read_back(world: World, style: str) -> None:
+    """Paper, QR code, e-invoice (BT-83), an announced transfer; and what the bank then says books it by itself."""
+    Seller.objects.update(reference_style=style)
+    world.seller.refresh_from_db()
+    quotation = cast.offer(world, world.fontaine, "Referenced", [cast.line(world, "consulting-day")], world.now)
+    order = cast.accept(world, quotation, world.now)
+    invoice = order.invoices.get()
+    number, key = str(invoice.number), invoice.pk
+    expected = {"rf": creditor_reference(number), "ogm": ogm_reference(key)}.get(style, number)
+    Seller.objects.update(reference_style="")  # what was issued stays as it was printed
+    assert build.reference_of(invoice) == expected
+    sheet = build.invoice_sheet(invoice, live=False, reference=build.reference_of(invoice))
+    assert sheet.payment is not None
+    assert (sheet.payment.reference, sheet.payment.epc.split("\n")[-1]) == (expected, expected)
+    assert head_of(invoice).reference == expected
+    statement(world, credit(invoice.total_minor, words=f"VIR {expected} MERCI"))
+    work(world)
+    invoice.refresh_from_db()
+    assert invoice.payment_state == "paid"
+    Seller.objects.update(reference_style=style)
+    payment = begin(world, "bank_transfer", now=world.now)
+    assert payment.reference.startswith("+++" if style == "ogm" else "RF")
 
 
 def test_the_pdf_of_an_invoice_carries_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
             "iban": lazy("IBAN"),
             "bic": lazy("BIC"),
             "sepa_creditor_id": lazy("SEPA creditor identifier"),
+            "reference_style": lazy("Reference on transfers"),
             "accent": lazy("Colour"),
             "contact_name": lazy("Contact for invoices"),
             "phone": lazy("Telephone"),
@@ -77,6 +78,7 @@ class SellerForm(ModelForm):  # type: ignore[type-arg]  # cannot be subscripted 
         widgets = {
             "accent": widgets.UnfoldAdminColorInputWidget,
             "language": widgets.UnfoldAdminSelectWidget(choices=setup.LANGUAGES),
+            "reference_style": widgets.UnfoldAdminSelectWidget(choices=setup.REFERENCES),
         }
 
     def clean_accent(self) -> str:
@@ -120,7 +122,7 @@ class TheSeller(Pages):
         (lazy("Address"), {"fields": ["street", "street_2", "postcode", "city", "country"]}),
         (lazy("On papers and pages"), {"fields": ["legal_form_note", "support_email", "privacy_email", "accent"]}),
         (lazy("Usual values"), {"fields": ["currency", "language", "time_zone"]}),
-        (lazy("Bank account"), {"fields": ["bank_account_name", "iban", "bic", "sepa_creditor_id"]}),
+        (lazy("Bank account"), {"fields": ["bank_account_name", "iban", "bic", "reference_style", "sepa_creditor_id"]}),
         (lazy("E-invoices"), {"fields": ["contact_name", "phone", "electronic_address"]}),
     ]
 

@@ -241,7 +241,7 @@ def numbering(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def bank(request: StaffRequest) -> HttpResponse:
     """The account that stands on invoices."""
-    return _of_seller(request, "bank", setup.BankStep)
+    return _of_seller(request, "bank", setup.BankStep, references=setup.REFERENCES)
 
 
 @staff("admin")

@@ -14,7 +14,7 @@ from typing import Any
 
 from portico.billing.documents.einvoice.profiles import PROFILES, Profile, unit_code
 from portico.billing.models import Invoice
-from portico.billing.references import invoice_reference, style_of
+from portico.billing.references import invoice_reference, style_in
 from portico.kit.electronic import electronic_address
 from portico.kit.money import exponent, line_net_minor
 
@@ -65,7 +65,7 @@ def head_of(invoice: Invoice) -> Head:
         due_on=invoice.due_on,
         currency=invoice.currency,
         earlier=tuple(earlier),
-        reference=invoice_reference(str(invoice.number), invoice.pk, style_of(str(frozen["seller"]["iban"]))),
+        reference=invoice_reference(str(invoice.number), invoice.pk, style_in(frozen["seller"])),
         periods=period_of(frozen),
     )
 

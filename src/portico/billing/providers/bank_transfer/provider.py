@@ -34,7 +34,9 @@ class BankTransfer(Provider):
         """Nothing is asked of anybody; the payer gets a reference. See Provider."""
         if not self.accepts(purchase.currency, purchase.payee):
             raise Declined("no_bank_account")
-        reference = payment_reference(purchase.payment_id, style_of(purchase.payee.iban))
+        reference = payment_reference(
+            purchase.payment_id, style_of(purchase.payee.iban, purchase.payee.reference_style)
+        )
         return Started(provider_reference="", reference=reference)
 
     def fetch(self, attempt: Attempt) -> Report:

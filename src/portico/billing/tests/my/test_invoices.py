@@ -15,6 +15,8 @@ from portico.accounts.models import Membership, User
 from portico.billing.actions import pay
 from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.models import Invoice, Payment
+from portico.billing.providers.sandbox import gateway
+from portico.billing.tests.attempts import begin, checkout_of
 from portico.billing.tests.my.pages import books, form_of, next_of, queries_of, rows_of, sums_of, text_of
 from portico.cast import World
 
@@ -257,7 +259,7 @@ def test_a_selection_that_cannot_be_paid_together_begins_nothing(world: World, c
         ([f"INV-2026-{n:05d}" for n in range(101)], 400, "Select the invoices that you want to pay, at most 100."),
         ([own, foreign], 404, "One of the selected invoices cannot be found. Nothing was charged."),
         ([own, "nothing"], 404, "One of the selected invoices cannot be found. Nothing was charged."),
-        ([own, note], 404, "One of the selected invoices cannot be found. Nothing was charged."),
+        ([own, note], 400, f"A credit note is not paid: {note}."),
         ([own, paid], 409, f"Invoice {paid} is already paid. Nothing was charged."),
     ):
         for answer in (
@@ -407,3 +409,41 @@ def test_a_method_that_is_not_declared_is_405(world: World, client_for: Browser,
     assert getattr(client_for(world.camille), method)(where(world, tail=tail)).status_code == 405
     assert client_for(world.camille).post(LIST).status_code == 405
     assert books() == before
+
+
+def test_a_selection_that_cannot_be_paid_together_says_why(world: World, client_for: Browser) -> None:
+    client, before = client_for(world.camille), books()
+    note = Invoice.objects.get(kind="credit_note", customer=world.fontaine)
+    answer = client.get(f"{LIST}pay/", {"number": [str(world.invoice(OPEN).number), str(note.number)]})
+    assert answer.status_code == 400
+    assert f"A credit note is not paid: {note.number}" in text_of(answer)
+    assert books() == before
+    other = world.invoice(LATE)
+    Invoice.objects.filter(pk=other.pk).update(currency="USD")
+    answer = client.get(f"{LIST}pay/", {"number": [str(world.invoice(OPEN).number), str(other.number)]})
+    assert answer.status_code == 400
+    assert "different currencies" in text_of(answer)
+    Invoice.objects.filter(pk=other.pk).update(currency="EUR")
+    dispute_invoice(invoice=other, by=world.omar, now=world.now)
+    answer = client.get(f"{LIST}pay/", {"number": [str(world.invoice(OPEN).number), str(other.number)]})
+    assert answer.status_code == 409
+    assert f"Invoice {other.number} is being looked into" in text_of(answer)
+    answer = client.get(f"{LIST}pay/", {"due": "overdue"})
+    assert answer.status_code == 200, "what is disputed is left out of all that is overdue"
+    assert str(other.number) not in text_of(answer)
+
+
+def test_the_page_that_pays_warns_of_an_attempt_without_an_answer(world: World, client_for: Browser) -> None:
+    client, here = client_for(world.camille), where(world, tail="pay/")
+    payment = begin(world, now=world.now)
+    assert "We are asking whether" not in text_of(client.get(here))
+    gateway.go_silent(checkout_of(payment), now=world.now)
+    pay.lookup_payment(payment=payment, now=world.now)
+    told = client.get(here)
+    assert "We are asking whether €1,068.00 was paid." in text_of(told)
+    answer = client.post(here, form_of(told) | {"provider": "sandbox"})
+    assert answer.status_code in {302, 409, 503}
+    assert Payment.objects.filter(targets__invoice=world.invoice(OPEN)).count() == 1, "nothing is begun beside it"
+    shown = html.fromstring(client.get(where(world)).content.decode())
+    (button,) = shown.xpath("//aside//a[contains(@href, '/pay/')]")
+    assert "btn--primary" not in button.get("class")

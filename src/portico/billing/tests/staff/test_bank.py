@@ -35,7 +35,7 @@ def test_a_statement_is_sent_watched_and_its_rest_decided(world: World, client_f
     assert queries_of(client, LIST) <= 4
     entry = BankEntry.objects.get(amount_minor=777)
     where = f"{LIST}{entry.pk}/"
-    assert "no reference or number that we know" in text_of(client.get(where))
+    assert "No reference or number that we know." in text_of(client.get(where))
     form = {"for": f"c{world.fontaine.pk}", "customer": world.fontaine.pk}
     assert "Book it for Atelier Fontaine SARL" in text_of(client.get(where, {"customer": world.fontaine.pk}))
     assert client.post(f"{where}book/", form).status_code == 302

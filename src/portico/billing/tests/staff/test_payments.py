@@ -11,9 +11,10 @@ from lxml import html
 
 from portico.accounts.models import Customer
 from portico.billing import jobs
-from portico.billing.actions import pay
+from portico.billing.actions import pay, reverse
 from portico.billing.books import verify
 from portico.billing.models import Invoice, Payment, PaymentRequest
+from portico.billing.providers.base import ReversalReport, ReversalSaid
 from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.attempts import begin, checkout_of
 from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
@@ -229,7 +230,7 @@ def test_money_for_nothing_known_is_kept_as_credit_and_put_on_the_list(world: Wo
     payment = Payment.objects.latest("created_at")
     assert answer.headers["Location"] == f"{LIST}{payment.pk}/"
     assert (payment.customer, payment.received_minor, payment.unallocated_minor) == (world.lindner, 50_000, 50_000)
-    assert "it is not known what it is for" in text_of(client.get(f"{LIST}{payment.pk}/"))
+    assert "It is not known what it is for." in text_of(client.get(f"{LIST}{payment.pk}/"))
     assert [number for number, _ in rows_of(client.get(f"{LIST}?status=review"))] == [str(payment.pk)]
 
 
@@ -526,6 +527,26 @@ def test_money_is_left_as_credit_once(world: World, client_for: Browser) -> None
     assert answer.status_code == 409
     assert "not on the review list any more" in text_of(answer)
     assert books() == before
+
+
+def test_what_the_bank_took_back_is_told_and_taken_off_the_list(world: World, client_for: Browser) -> None:
+    payment = begin(world, now=world.now)
+    gateway.pay(checkout_of(payment), now=world.now)
+    payment = pay.lookup_payment(payment=payment, now=world.now)
+    report = ReversalReport(ReversalSaid.LOST, "dp_1", payment.charge_reference, 106_800, "EUR", "account_closed")
+    reverse.apply_reversal(payment=payment, report=report, now=world.now)
+    client, here = client_for(world.omar), f"{LIST}{payment.pk}/"
+    told = text_of(client.get(here))
+    for words in ("Taken back by the bank", "It is gone for good", "reason: account_closed", "I have looked at it"):
+        assert words in told
+    assert "I have looked at it" not in text_of(client_for(world.hanna).get(here))
+    answer = client.post(f"{here}allocate/", {"do": "aside"}, follow=True)
+    assert "It is off the list." in text_of(answer)
+    payment.refresh_from_db()
+    assert payment.reviewed_at is not None
+    assert "I have looked at it" not in text_of(client.get(here))
+    statement = text_of(client.get(f"/staff/customers/{world.fontaine.pk}/statement/"))
+    assert "Taken back by the bank" in statement
 
 
 @pytest.mark.parametrize("chosen", ["", "INV-1999-00001", "paid", "foreign", "credit note"])

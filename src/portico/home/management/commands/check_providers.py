@@ -15,6 +15,11 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """One line a fault, each with what to do."""
+        if not settings.PRODUCTION:
+            self.stderr.write(
+                f"This is the demo in {settings.PORTICO_DATA}. To check an installation, run this with its environment: "
+                "DATABASE_URL, PORTICO_SECRET_KEY and what else serve has."
+            )
         wrong = 0
         for name in settings.PORTICO_PROVIDERS:
             provider = providers.find(name)

@@ -40,13 +40,14 @@ def test_what_is_typed_is_saved(world: World, client_for: Browser) -> None:
     client = client_for(world.admin)
     assert saved(client, "company", city="Rezé", vat_id="FR 83 404 833 048") == "/staff/settings/look/"
     assert saved(client, "vat", rates="20, 2.1") == "/staff/settings/numbering/"
-    assert saved(client, "bank", iban="DE89 3704 0044 0532 0130 00", bic="COBADEFFXXX") == "/staff/settings/mail/"
+    account = {"iban": "DE89 3704 0044 0532 0130 00", "bic": "COBADEFFXXX", "reference_style": "text"}
+    assert saved(client, "bank", **account) == "/staff/settings/mail/"
     assert saved(client, "mail") == "/staff/settings/product/"
     assert [one.to for one in mail.outbox] == [[world.admin.email]]
     values = {"name": "Audit", "kind": "service", "unit_price": "1250.50", "term_months": "0", "vat_rate": "20"}
     assert saved(client, "product", **values) == "/staff/settings/customer/"
     seller = Seller.objects.get()
-    assert (seller.city, seller.iban) == ("Rezé", "DE89370400440532013000")
+    assert (seller.city, seller.iban, seller.reference_style) == ("Rezé", "DE89370400440532013000", "text")
     assert Product.objects.get(code="audit").prices.get().unit_price == 1250.5
     there = saved(client, "customer", legal_name="Nouvelle SARL", contact_name="Nina", contact_email="nina@n.example")
     assert there == f"/staff/customers/{Customer.objects.get(legal_name='Nouvelle SARL').pk}/"
@@ -62,6 +63,7 @@ def test_what_is_typed_is_saved(world: World, client_for: Browser) -> None:
         ("company", {"support_email": "help"}, "Enter a valid email address."),
         ("bank", {"iban": "FR7630006000011234567890188"}, "no valid IBAN"),
         ("bank", {"bic": "NOPE"}, "no valid BIC"),
+        ("bank", {"reference_style": "qr"}, "valid choice"),
         ("vat", {"rates": "a lot"}, "Percentages with commas"),
         ("look", {"accent": "blue"}, "A colour such as"),
         ("numbering", {"invoice": "7"}, "has documents already"),
