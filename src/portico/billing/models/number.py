@@ -91,7 +91,6 @@ class NumberSeries(models.Model):
     @classmethod
     def _locked(cls, seller: Seller, series: str, today: date) -> "NumberSeries":
         """The counter of the current year, locked. A year that has begun is never left for an earlier one."""
-        rows = cls.objects.filter(seller=seller, series=series)
         latest: NumberSeries | None = counters_of.first(seller=seller.pk, series=series)
         if latest is not None and latest.year >= today.year:
             return latest
@@ -104,7 +103,8 @@ class NumberSeries(models.Model):
                     last_hash=latest.last_hash if latest else GENESIS,
                 )
         except IntegrityError:
-            return rows.get(year=today.year)
+            # somebody else began the year at this moment: wait for what they took
+            return cls.objects.select_for_update().get(seller=seller, series=series, year=today.year)
 
     @classmethod
     def begin_at(cls, seller: Seller, series: str, year: int, first: int) -> bool:

@@ -1,8 +1,10 @@
 """Numbers under a crowd: 1..N without a gap or a double, on both engines, with a control that fails (SAFETY 2, row 23)."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from threading import Barrier
 
 import pytest
 from django.db import connection, models, transaction
@@ -44,6 +46,21 @@ def test_parallel_numbers_of_two_series_have_no_gap_and_no_double() -> None:
     for series in ("INV", "CN"):
         expected = [f"{series}-2026-{number:05d}" for number in range(1, 31)]
         assert sorted(number for number in numbers if number.startswith(series)) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_begins_a_year_at_the_same_moment_gets_a_number_of_their_own() -> None:
+    """On PostgreSQL all find no counter and all but one fail to make it; each must then wait for the one before."""
+    seller, together = a_seller(), Barrier(8)
+
+    def take(_turn: int) -> str:
+        together.wait(30)
+        with transaction.atomic():
+            number = NumberSeries.take(seller, "SO", DAY).number
+            time.sleep(0.02)  # the others arrive while nothing is committed
+        return number
+
+    assert sorted(crowd(take, times=8)) == [f"SO-2026-{number:05d}" for number in range(1, 9)]
 
 
 @pytest.mark.django_db(transaction=True)
