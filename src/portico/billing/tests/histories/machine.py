@@ -27,7 +27,7 @@ class History(Buying, Desk):
     def goes_on(self, data: Any) -> None:
         """One step, a second after the last one."""
         self.move(timedelta(seconds=1))
-        chosen = data.draw(AFTER if self.is_ordered() else BEFORE, label="step")
+        chosen = data.draw(steps(ordered=self.is_ordered(), only=self.stage.only), label="step")
         getattr(self, chosen.name)(**data.draw(chosen.drawn, label="with"))
 
     # What holds
@@ -47,6 +47,3 @@ class History(Buying, Desk):
                 self.wrong(list(oracle.charged_twice(found, self.company, intent)))
         if self.thorough:
             self.wrong(books.verify())
-
-
-BEFORE, AFTER = steps(ordered=False), steps(ordered=True)

@@ -131,7 +131,7 @@ class Played(RuleBasedStateMachine):
     def begin(self, which: int) -> None:
         """A quotation that was sent, and maybe accepted."""
         rows = Quotation.objects.select_related("customer__seller", "seller")
-        self.quotation = rows.get(pk=self.stage.offers[which])
+        self.quotation = rows.get(pk=self.stage.offers[which % len(self.stage.offers)])
         self.customer: Customer = self.quotation.customer
         self.owner = self.stage.owner_of(self.customer)
         self.look()

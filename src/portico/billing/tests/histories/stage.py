@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -27,8 +28,8 @@ CARDS = st.sampled_from(
     ]
 )  # fmt: skip
 SAVED = [stripe.GOOD, stripe.ASKS, stripe.DEBIT, stripe.DECLINES_LATER]
-OFFERS = 31
-"""So many quotations a history can begin with."""
+OFFERS, PAID = 31, 3
+"""So many quotations a history can begin with, of which the last ones are paid."""
 HOW = st.sampled_from(["", "", "", "silent_before", "silent_after", "error_after"])
 WHICH = st.integers(0, 5)
 SHARES = st.sampled_from([None, None, 1, 33, 50, 99])
@@ -60,9 +61,10 @@ def step(weight: int, *, ordered: bool | None = None, **drawn: st.SearchStrategy
     return kept
 
 
-def steps(*, ordered: bool) -> st.SearchStrategy[Step]:
-    """Those that can be, the usual ones more often."""
-    found = [one for one in STEPS if one.ordered in {None, ordered}]
+@cache
+def steps(*, ordered: bool, only: frozenset[str] = frozenset()) -> st.SearchStrategy[Step]:
+    """Those that can be, the usual ones more often; `only` these, by name, where any are named."""
+    found = [one for one in STEPS if one.ordered in {None, ordered} and (not only or one.name in only)]
     return st.sampled_from([one for one in found for _time in range(one.weight)])
 
 
@@ -79,6 +81,7 @@ class Stage:
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     offers: list[int] = field(default_factory=list)
+    only: frozenset[str] = frozenset()
     things: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +123,10 @@ class Stage:
             self.company.pay_session(payment.provider_reference, card)
             tell_portal(self.company, at=self.world.now)
             pay.lookup_payment(payment=payment, now=self.world.now)
+
+    def narrow(self, *names: str) -> None:
+        """Play with what was paid alone, and take these steps alone."""
+        self.offers, self.only = self.offers[-PAID:], frozenset(names)
 
     def owner_of(self, customer: Customer) -> Membership:
         """Who decides and pays for it."""

@@ -161,6 +161,8 @@ def bank_page(action: str = "", number: str = "") -> bytes:
 class Handler(BaseHTTPRequestHandler):
     """One request. The server carries the company."""
 
+    disable_nagle_algorithm = True
+
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_args: Any) -> None:
