@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Field, Model
 
 from portico.kit.prepared import planned_cursor
@@ -42,7 +42,7 @@ def _add(rows: Sequence[Model], *, ignore_conflicts: bool) -> None:
     values = [
         field.get_db_prep_save(field.pre_save(row, add=True), connection=connection) for row in rows for field in fields
     ]
-    with planned_cursor() as cursor:
+    with transaction.mark_for_rollback_on_error(using=connection.alias), planned_cursor() as cursor:  # as Django's own
         cursor.execute(statement(model, len(rows), ignore_conflicts, connection.vendor), values)
         keys = cursor.fetchall() if counted(model) and not ignore_conflicts else []
     for row, (key,) in zip(rows, keys, strict=False):

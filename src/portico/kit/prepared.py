@@ -29,6 +29,7 @@ from django.db.models.query import (
     get_related_populators,
 )
 from django.db.models.sql.compiler import SQLCompiler
+from django.db.transaction import TransactionManagementError
 
 Row = TypeVar("Row")
 PLAIN = re.compile(r"[a-z_-]*")
@@ -60,6 +61,7 @@ class Plan:
     parameters: tuple[Any, ...]
     converters: list[tuple[int, Converter]]
     shape: Callable[[Sequence[Any]], Any]
+    locks: bool
 
 
 class Prepared(Generic[Row]):
@@ -79,11 +81,13 @@ class Prepared(Generic[Row]):
         select = compiler.select or []
         sql, parameters = with_constants(sql, parameters)
         converters = sorted(compiler.get_converters([column[0] for column in select]).items())
-        return Plan(sql, tuple(parameters), converters, shape_of(query, compiler))
+        return Plan(sql, tuple(parameters), converters, shape_of(query, compiler), bool(query.query.select_for_update))
 
     def __call__(self, **given: Any) -> list[Row]:
-        """The rows."""
+        """The rows. Raises TransactionManagementError when they are to be locked and no transaction would hold the locks."""
         plan = self.plan
+        if plan.locks and connection.get_autocommit():  # Django looks only when it writes the SQL, which is once
+            raise TransactionManagementError("rows are locked in the transaction that changes them")
         parameters = [value_of(given[part]) if type(part) is Slot else part for part in plan.parameters]
         with planned_cursor() as cursor:
             cursor.execute(plan.sql, parameters)

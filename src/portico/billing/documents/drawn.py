@@ -8,23 +8,30 @@ the worker has not come yet) it is drawn then.
 import hashlib
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
-from portico.accounts.models import Seller
+from django.db import transaction
+
+from portico.accounts.models import Seller, User
 from portico.billing.documents.build import quotation_sheet
 from portico.billing.documents.render import CannotSet, made_with, render_pdf
 from portico.billing.documents.sheet import Sheet
+from portico.billing.documents.wording import wording
 from portico.billing.models import QuotationVersion
 from portico.kit import files
 
 BATCH = 20
+NAMED = ("quotation__seller", "quotation__customer", "quotation__contact", "quotation__salesperson")
+"""Whom a paper names."""
 logger = logging.getLogger("portico.documents")
 
 
 def key_of(sheet: Sheet, seller: Seller) -> str:
-    """What a paper is drawn from, as a hash: two sheets with the same key give the same bytes."""
-    drawn_from = repr((sheet, seller.accent, seller.logo, made_with()))
+    """What a paper is drawn from, as a hash: two sheets with the same key give the same bytes. A release may word the same
+    sheet otherwise, so the words count too."""
+    drawn_from = repr((sheet, wording(sheet), seller.accent, seller.logo, made_with()))
     return hashlib.sha256(drawn_from.encode()).hexdigest()
 
 
@@ -36,15 +43,15 @@ def paper_of(version: QuotationVersion, choices: Mapping[int, Decimal], *, now: 
     sheet = quotation_sheet(version, choices, now=now)
     seller = version.quotation.seller
     if version.paper is not None and version.paper_key == key_of(sheet, seller):
-        return version.paper
+        with suppress(files.DamagedFile):  # else it is drawn, which puts the bytes back
+            version.paper.read()
+            return version.paper
     return files.store(render_pdf(sheet, accent=seller.accent, logo=seller.logo), "application/pdf")
 
 
 def draw_due(*, now: datetime) -> int:
     """Draw the papers of open quotations that a customer has opened; how many. What cannot be drawn is not tried again."""
-    rows = QuotationVersion.objects.to_draw().select_related(
-        "quotation__seller", "quotation__customer", "quotation__contact", "quotation__salesperson"
-    )
+    rows = QuotationVersion.objects.to_draw().select_related(*NAMED)
     found = list(rows.order_by("id")[:BATCH])
     for version in found:
         sheet, seller = quotation_sheet(version, {}, now=now), version.quotation.seller
@@ -54,5 +61,19 @@ def draw_due(*, now: datetime) -> int:
             logger.exception("a quotation could not be drawn ahead", extra={"version": version.pk})
             version.keep_paper(None, QuotationVersion.CANNOT_BE_DRAWN)
         else:
-            version.keep_paper(paper, key_of(sheet, seller))
+            if not _kept(version, paper, key_of(sheet, seller), now=now):
+                files.drop([paper.pk])
     return len(found)
+
+
+def _kept(version: QuotationVersion, paper: files.StoredFile, key: str, *, now: datetime) -> bool:
+    """Keep a paper if it is still the one that would be drawn. Whom it names is locked meanwhile: who is erased while their
+    name is being drawn is on no paper afterwards."""
+    people = [version.quotation.contact_id, version.quotation.salesperson_id]
+    with transaction.atomic():
+        list(User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk"))
+        fresh = QuotationVersion.objects.select_related(*NAMED).get(pk=version.pk)
+        same = key == key_of(quotation_sheet(fresh, {}, now=now), fresh.quotation.seller)
+        if same:
+            fresh.keep_paper(paper, key)
+    return same

@@ -133,10 +133,11 @@ def _compiler() -> typst.Compiler:
 
 @cache
 def made_with() -> str:
-    """What else a paper's bytes depend on beside its sheet: typst and our templates."""
+    """What else a paper's bytes depend on beside its words: typst, our templates and the fonts."""
     told = hashlib.sha256(version("typst").encode())
-    for template in sorted(TEMPLATES.glob("*.typ")):
-        told.update(template.read_bytes())
+    for part in [*sorted(TEMPLATES.glob("*.typ")), *sorted(path for path in FONTS.iterdir() if path.is_file())]:
+        told.update(hashlib.sha256(part.read_bytes()).digest())
+    told.update(version("noto-cjk-sans-jp-regular").encode())
     return told.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """A row that is added is what Django would have written, and refused where Django's is."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -74,3 +75,20 @@ def test_what_is_there_already_is_refused_or_stays(world: World) -> None:
         add(notice())
     add(notice(), ignore_conflicts=True)
     assert ProviderEvent.objects.filter(event_id="evt_1").count() == 1
+
+
+def test_a_refused_row_spoils_its_transaction_as_djangos_does(world: World) -> None:
+    """SQLite would go on, and commit half of it."""
+    event(world, 1).save()
+    taken = Payment.objects.first()
+    assert taken is not None
+
+    def refused() -> None:
+        with transaction.atomic():
+            with contextlib.suppress(IntegrityError):
+                add(Payment(pk=taken.pk, customer=taken.customer, provider="x", amount_minor=1, currency="EUR",
+                            created_at=world.now, idempotency_key="another"))  # fmt: skip
+            Event.objects.count()
+
+    with pytest.raises(transaction.TransactionManagementError):
+        refused()

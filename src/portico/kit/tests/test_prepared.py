@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet
 from django.test.utils import CaptureQueriesContext
 
@@ -124,3 +124,17 @@ def test_a_row_that_is_gone_cannot_be_read_again(world: World) -> None:
     gone = User(pk=10**9)
     with pytest.raises(User.DoesNotExist):
         reread(gone)
+
+
+@prepared
+def to_lock(key: Any) -> Any:
+    """A user, locked."""
+    return User.objects.select_for_update().filter(pk=key)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_are_not_locked_where_no_transaction_holds_the_lock(world: World) -> None:
+    with transaction.atomic():
+        assert to_lock(key=world.camille.pk) == [world.camille]
+    with pytest.raises(transaction.TransactionManagementError):
+        to_lock(key=world.camille.pk)

@@ -1,5 +1,6 @@
 """The paper of a quotation is there before it is accepted, and the evidence takes it only where it is the one accepted."""
 
+import hashlib
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from portico import cast
 from portico.accounts.models import Customer
 from portico.billing import jobs
 from portico.billing.actions import decide, send
-from portico.billing.documents import build, drawn, render
+from portico.billing.documents import build, drawn, render, wording
 from portico.billing.models import Acceptance, Quotation, QuotationVersion
 from portico.cast import World
 from portico.kit.files import StoredFile
@@ -133,3 +134,44 @@ def test_a_paper_that_names_somebody_erased_goes_and_is_drawn_anew(world: World)
     after = current(quotation).paper
     assert after is not None
     assert after.sha256 != before.sha256
+
+
+def test_who_is_erased_while_the_paper_is_drawn_is_on_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    while jobs.quotation_papers(world.now):
+        pass
+    quotation, draw, found = offered(world), render.render_pdf, []
+
+    def slow(sheet: Any, **more: Any) -> bytes:
+        found.append(draw(sheet, **more))
+        if len(found) == 1:
+            identity(quotation.salesperson)  # type: ignore[arg-type]  # the cast has one
+        return found[-1]
+
+    monkeypatch.setattr(drawn, "render_pdf", slow)
+    while jobs.quotation_papers(world.now):
+        pass
+    named = hashlib.sha256(found[0]).hexdigest()
+    assert not StoredFile.objects.filter(sha256=named).exists()
+    paper = current(quotation).paper
+    assert paper is not None
+    assert paper.sha256 != named
+
+
+def test_a_paper_whose_bytes_are_gone_is_drawn_again_by_who_accepts(world: World) -> None:
+    quotation = offered(world)
+    while jobs.quotation_papers(world.now):
+        pass
+    paper = current(quotation).paper
+    assert paper is not None
+    paper.path.unlink()
+    evidence = accepted(world, quotation)
+    assert hashlib.sha256(evidence.pdf.read()).hexdigest() == evidence.pdf_sha256
+
+
+def test_other_words_for_the_same_sheet_are_another_paper(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = send.current_of(offered(world))
+    sheet = build.quotation_sheet(version, {}, now=world.now)
+    before = drawn.key_of(sheet, version.quotation.seller)
+    assert drawn.key_of(sheet, version.quotation.seller) == before
+    monkeypatch.setattr(wording, "_", lambda text: f"{text}!")
+    assert drawn.key_of(sheet, version.quotation.seller) != before
