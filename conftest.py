@@ -67,6 +67,13 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # Which tests belong to this run --------------------------------------------------------------------------------------
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Each of xdist's workers reads the settings after it has a directory of its own: with the name of the settings in what it
+    inherits, Django would read them before, and all would share this process's files."""
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, not skip, what belongs to the other engine; browser stories run on PostgreSQL, as production does."""
     foreign = {"sqlite": ("postgresql", "browser"), "postgresql": ("sqlite",)}[ENGINE]

@@ -30,6 +30,7 @@ def test_a_sentence_reads_with_and_without_a_person(name: str, who: str) -> None
     data = {
         "version": 2, "total_minor": 100, "amount_minor": 100, "number": "X-1", "order": "SO-1", "reason": "price",
         "currency": "EUR", "product": "Users", "quantity": "2", "quotation": "Q-1",
+        "merged": 7, "papers": 2,
     }  # fmt: skip
     text = read_out(name, data, who=who, money=lambda minor, currency: f"{minor} {currency}")
     assert "%" not in text

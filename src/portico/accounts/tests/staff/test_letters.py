@@ -104,4 +104,6 @@ def test_staff_chooses_its_own_mails(world: World, client_for: Browser) -> None:
     assert "An invoice was issued" not in page, "that one goes to customers alone"
     assert client.post("/staff/account/letters/", {"quotation_rejected": "on"}).status_code == 302
     off = set(world.hanna.letter_choices.filter(wanted=False).values_list("event", flat=True))
-    assert off == {"quotation_accepted", "changes_requested", "thread_message", "invoice_disputed", "webhook_dead"}
+    assert off == {
+        "quotation_accepted", "changes_requested", "thread_message", "invoice_disputed", "webhook_dead", "identity_asked",
+    }  # fmt: skip

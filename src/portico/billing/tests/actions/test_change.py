@@ -25,6 +25,7 @@ from portico.billing.models import (
     Subscription,
 )
 from portico.billing.tests.my.pages import books as everything
+from portico.billing.tests.rates import with_rate
 from portico.cast import World
 from portico.kit.errors import Conflict, Forbidden, Invalid
 from portico.kit.money import line_net_minor
@@ -256,6 +257,7 @@ def cases(draw: st.DrawFn) -> Case:
 def made_real(world: World, case: Case) -> tuple[Subscription, dict[Product, Decimal], datetime]:
     """The subscription of a case, what is wanted, and when."""
     local = datetime(case.day.year, case.day.month, case.day.day, case.hour, tzinfo=world.seller.zone)
+    with_rate(world, case.currency)
     Subscription.objects.filter(database__name=MAIN).update(
         currency=case.currency, term_months=case.months, period_start=case.start, period_end=case.end
     )

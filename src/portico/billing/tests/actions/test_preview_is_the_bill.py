@@ -32,6 +32,7 @@ from portico.billing.models import (
 )
 from portico.billing.models.pricelist import GRADUATED, PER_UNIT, VOLUME
 from portico.billing.tests.my.pages import books as everything
+from portico.billing.tests.rates import with_rate
 from portico.cast import World
 from portico.kit.errors import Invalid
 from portico.kit.money import line_net_minor
@@ -147,6 +148,7 @@ def real(world: World, case: Case) -> Iterator[Made]:
     outer._from_testcase = True  # type: ignore[attr-defined]  # as Django's own tests do: money steps insist on being outermost
     with outer:
         local = datetime(case.day.year, case.day.month, case.day.day, case.hour, 30, tzinfo=world.seller.zone)
+        with_rate(world, case.currency)
         rows = Subscription.objects.filter(database__name=MAIN)
         rows.update(
             currency=case.currency, term_months=case.months, period_start=case.start, period_end=case.end,
