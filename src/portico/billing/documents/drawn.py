@@ -69,7 +69,8 @@ def draw_due(*, now: datetime) -> int:
 def _kept(version: QuotationVersion, paper: files.StoredFile, key: str, *, now: datetime) -> bool:
     """Keep a paper if it is still the one that would be drawn. Whom it names is locked meanwhile: who is erased while their
     name is being drawn is on no paper afterwards."""
-    people = [version.quotation.contact_id, version.quotation.salesperson_id]
+    named = (version.quotation.contact_id, version.quotation.salesperson_id)
+    people = [key for key in named if key is not None]
     with transaction.atomic():
         list(User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk"))
         fresh = QuotationVersion.objects.select_related(*NAMED).get(pk=version.pk)

@@ -121,7 +121,8 @@ def test_no_operation_without_a_key_nor_with_a_scope_too_few(
 # What it promises, it keeps --------------------------------------------------------------------------------------------
 
 schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
-schema.config.generation.allow_extra_parameters = False  # a name in the query that the API does not know changes nothing
+# A name in the query that the API does not know changes nothing.
+schema.config.generation.allow_extra_parameters = False
 
 
 @pytest.fixture
