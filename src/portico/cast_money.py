@@ -1,8 +1,8 @@
 """The cast's money in its less usual states: only the demo shows them, the tests have worlds of their own.
 
 Bank statements of which one movement fits, one is of another sum, one names nobody and one takes a transfer back; a partial
-refund; a saved card with auto-pay; an attempt without an answer; a dispute at the payer's bank; a customer's credit. Atelier
-Fontaine has no part in them: its papers are those of the pictures.
+refund; an invoice paid in parts; a saved card with auto-pay; an attempt without an answer; a dispute at the payer's bank; a
+customer's credit. Atelier Fontaine has no part in them: its papers are those of the pictures.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from portico.billing.models import Invoice, Payment, Refund
 from portico.billing.providers.base import ReversalReport, ReversalSaid
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
-from portico.cast import PASSWORD, PEOPLE, Story, World, at_gateway, build_world, line, sold, world_contact
+from portico.cast import PASSWORD, PEOPLE, Story, World, at_gateway, build_world, line, sold, transfer, world_contact
 from portico.cast_imports import import_old_papers
 from portico.kit.periods import today
 
@@ -169,9 +169,25 @@ def _no_answer(world: World, at: datetime) -> Story:
     pay.lookup_payment(payment=payment, now=later)
 
 
+def _in_parts(world: World, at: datetime) -> Story:
+    """Paid in two parts: the first has arrived, the second is due in a few days."""
+    order = yield from sold(
+        world,
+        world.lindner,
+        "Bakery counters, second branch",
+        [line(world, "consulting-day", "6")],
+        at,
+        payment_parts=[["30", 0], ["70", 30]],
+    )
+    later = yield at + timedelta(days=2)
+    invoice = order.invoices.get()
+    transfer(world, invoice, invoice.instalments.get(position=1).amount_minor, later)
+
+
 STORIES = (
     (52, _partial_refund),
     (40, _disputed_at_the_bank),
+    (26, _in_parts),
     (24, _bank_files),
     (20, _saved_card),
     (14, _credit),

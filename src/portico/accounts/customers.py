@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts import members
 from portico.accounts.models import Actor, ApiKey, Customer, Event, Seller, User
+from portico.accounts.terms import LONGEST_TERMS_DAYS, checked_plan, kept, plan_of
 from portico.kit.errors import Forbidden, Invalid, Missing
 from portico.kit.money import exponent
 from portico.kit.text import one_line
@@ -29,8 +30,7 @@ LENGTHS = {
     "electronic_address": 100,
 }
 ADDRESS = ("street", "street_2", "postcode", "city", "region", "country", "electronic_address")
-TERMS = ("language", "payment_terms_days")
-LONGEST_TERMS_DAYS = 365
+TERMS = ("language", "payment_terms_days", "payment_parts")
 
 
 def create(
@@ -39,7 +39,7 @@ def create(
     """A new customer; `owner`, an e-mail address and a name, is invited by mail.
 
     `values` are fields of Customer: legal_name and country, which must be there, the address, vat_id, currency, language,
-    payment_terms_days. Raises Forbidden, Invalid, and for the owner what `members.invite` raises.
+    payment_terms_days, payment_parts. Raises Forbidden, Invalid, and for the owner what `members.invite` raises.
     """
     _refuse_others(by, seller)
     fields = checked(values)
@@ -56,7 +56,8 @@ def create(
 
 
 def edit(*, customer: Customer, values: Mapping[str, Any], by: Actor, now: datetime) -> None:
-    """Change some of legal_name, vat_id, the address, language, payment_terms_days; the others stay.
+    """Change some of legal_name, vat_id, the address, language, payment_terms_days, payment_parts; the others
+    stay.
 
     Raises Forbidden, Invalid, Missing, and Conflict for name or VAT id once an invoice was issued.
     """
@@ -97,6 +98,8 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid(_("Choose one of the languages."))
     if "payment_terms_days" in fields and not 0 <= fields["payment_terms_days"] <= LONGEST_TERMS_DAYS:
         raise Invalid(_("Payment terms are between 0 and %(most)d days.") % {"most": LONGEST_TERMS_DAYS})
+    if "payment_parts" in fields:
+        fields["payment_parts"] = kept(checked_plan(plan_of(fields["payment_parts"])))
     if fields.get("vat_id"):
         fields["vat_id"] = check_vat_id(fields["vat_id"])
     return fields

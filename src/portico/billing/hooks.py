@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Event
 from portico.billing.models import Invoice, Order, Payment, Quotation, Report, Subscription
+from portico.billing.models.instalment import standing_of
 from portico.kit.delivering import Message, draws, queue
 from portico.kit.models import WebhookDelivery, WebhookEndpoint
 from portico.kit.periods import today
@@ -189,6 +190,10 @@ def invoice(delivery: WebhookDelivery) -> dict[str, Any] | None:
         "currency": one.currency,
         "total_minor": one.total_minor,
         "amount_due_minor": one.amount_due_minor,
+        "instalments": [
+            {"due_on": part.due_on, "amount_minor": part.amount_minor, "left_minor": part.left_minor}
+            for part in (standing_of(one) if one.instalment_count else [])
+        ],
         "payment_state": one.payment_state,
     }
 

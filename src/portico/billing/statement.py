@@ -165,20 +165,20 @@ def statement_of(customer: Customer, cut: Cut, *, now: datetime) -> Statement:
 
 
 def ages_of(customer: Customer, currency: str, *, now: datetime) -> list[Age]:
-    """What is open today by how late it is; one statement."""
+    """What is open today by how late it is, each part by its own day; one statement."""
     day = today(now, customer.seller.zone)
     late = [
-        When(due_on__lt=day - timedelta(days=first - 1), then=Value(key))
+        When(part_due_on__lt=day - timedelta(days=first - 1), then=Value(key))
         for key, _label, first, _last in reversed(BUCKETS)
         if first is not None
     ]
-    rows = Invoice.objects.open().filter(customer=customer, currency=currency)
+    rows = Invoice.objects.by_part().filter(customer=customer, currency=currency)
     found = {
         row["bucket"]: row
         for row in rows.annotate(bucket=Case(*late, default=Value("0"), output_field=CharField()))
         .order_by()
         .values("bucket")
-        .annotate(minor=Sum("amount_due_minor"), count=Count("pk"))
+        .annotate(minor=Sum("part_left_minor"), count=Count("pk", distinct=True))
     }
     none = {"minor": 0, "count": 0}
     return [

@@ -233,6 +233,11 @@ SENTENCES: dict[str, Sentence] = {
         "circle-x",
         lazy("Giving %(amount)s of a payment back failed."),
     ),
+    "seller.least_part_changed": Sentence(
+        lazy("%(who)s changed the least amount that may be paid."),
+        "credit-card",
+        lazy("The least amount that may be paid was changed."),
+    ),
     "seller.refund_limit_changed": Sentence(
         lazy("%(who)s changed above which amount two people must agree to a refund."),
         "users",

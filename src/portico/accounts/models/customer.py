@@ -19,8 +19,8 @@ class Customer(Address):
 
     privacy = {
         Privacy.NONE: (
-            "id seller currency language payment_terms_days is_business vat_id_checked_on vat_id_check tax_approved "
-            "identity_locked_at created_at to_review second_approval_above_minor einvoice_profile delivery"
+            "id seller currency language payment_terms_days payment_parts is_business vat_id_checked_on vat_id_check "
+            "tax_approved identity_locked_at created_at to_review second_approval_above_minor einvoice_profile delivery"
         ),
         Privacy.COMPANY: (
             "legal_name street street_2 postcode city region country vat_id electronic_address buyer_reference"
@@ -60,6 +60,7 @@ class Customer(Address):
     currency = models.CharField(max_length=3, default="EUR")
     language = models.CharField(max_length=2, default="en")
     payment_terms_days = models.PositiveSmallIntegerField(default=30)
+    payment_parts = models.JSONField(default=list, blank=True, help_text="pairs of percent and days; none: one sum")
     second_approval_above_minor = models.BigIntegerField(
         null=True, blank=True, help_text="two approvers above this total, minor units of the customer's currency"
     )
@@ -98,8 +99,8 @@ class Customer(Address):
         self.save(update_fields=list(values))
 
     def edit_terms(self, **values: Any) -> None:
-        """language, payment_terms_days: for what is written from now on."""
-        if not set(values) <= {"language", "payment_terms_days"}:
+        """language, payment_terms_days, payment_parts: for what is written from now on."""
+        if not set(values) <= {"language", "payment_terms_days", "payment_parts"}:
             raise ValueError(f"not terms: {sorted(values)}")
         for name, value in values.items():
             setattr(self, name, value)

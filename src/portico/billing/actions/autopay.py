@@ -1,7 +1,8 @@
 """Auto-pay: the customer's switch on a subscription, and the sweep that charges its invoices when they are due.
 
 What is due is found in the tables: invoices issued after the switch was turned on, for a period of the subscription at once,
-for an order of it on the due day. Each has one Collection, which holds the plan (`collect`).
+for an order of it on the due day, and of either that is paid in parts each part on its day. An invoice has one Collection,
+which holds the plan (`collect`).
 """
 
 from datetime import datetime, timedelta
@@ -32,8 +33,8 @@ def consent_to_auto_pay(subscription: Subscription) -> str:
     """What is agreed to when auto-pay is switched on, in the reader's language; kept word for word."""
     return _(
         "I agree that %(seller)s charges our saved default way to pay for each invoice of the subscription %(database)s "
-        "issued from now on: renewals on the day of their invoice, other invoices on their due day. If that fails, it is "
-        "tried again up to four times within three weeks. I can switch this off at any time."
+        "issued from now on: renewals on the day of their invoice, other invoices and parts on their due day. If that "
+        "fails, it is tried again up to four times within three weeks. I can switch this off at any time."
     ) % {"seller": subscription.customer.seller.legal_name, "database": subscription.database.name}
 
 
@@ -103,7 +104,9 @@ def find_due(seller: Seller, *, now: datetime) -> int:
     of_order = live.filter(subscription=OuterRef("order__subscription"))
     rows = Invoice.objects.open().filter(seller=seller, collection=None, disputed_at=None)
     rows = rows.exclude(Exists(Reversal.objects.filter(payment__allocations__invoice=OuterRef("pk"))))
-    due = rows.filter(Exists(of_period)) | rows.filter(Exists(of_order), due_on__lte=today(now, seller.zone))
+    at_once = Exists(of_period) & Q(instalment_count=0)
+    on_its_day = (Exists(of_period) | Exists(of_order)) & Q(due_on__lte=today(now, seller.zone))
+    due = rows.filter(at_once | on_its_day)
     found = list(due.select_related("period", "order").order_by("pk")[:BATCH])
     for invoice in found:
         order = invoice.order.subscription_id if invoice.order else None
@@ -142,6 +145,10 @@ def _collect(collection: Collection, *, now: datetime) -> None:
         return
     if collection.invoice.disputed_at is not None:
         collection.wait(until=now + LATER)
+        return
+    until = collect.next_part_at(collection.invoice)
+    if until is not None and until > now:
+        collection.wait(until=until)
         return
     wait = _wait_for_others(collection, now=now)
     collection.refresh_from_db()

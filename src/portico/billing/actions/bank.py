@@ -7,7 +7,7 @@ Every movement has an end: booked (with its payment), or set aside with a reason
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_noop
 
 from portico.accounts.models import Customer, Event, Seller, User
 from portico.billing.actions import pay, returns
+from portico.billing.actions.amounts import Due, offers_of
 from portico.billing.actions.receive import FINANCE
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import BankEntry, BankFile, CsvColumns, Invoice, Order, Payment, PaymentRequest
@@ -241,10 +242,16 @@ def _named(entry: BankEntry, read: Read) -> list[Candidate]:
             exact=len(by_customer) == 1
             and all(one.disputed_at is None and one.amount_due_minor for one in found)
             and {one.currency for one in found} == {entry.currency}
-            and _fits(entry, sum(one.amount_due_minor for one in found), found[0].currency),
+            and any(_fits(entry, minor, found[0].currency) for minor in payable_amounts(found, entry.booked_on)),
         )
         for found in by_customer.values()
     ]
+
+
+def payable_amounts(invoices: Sequence[Invoice], day: date) -> set[int]:
+    """What somebody would transfer for these invoices: all of it, of invoices in parts also the next or what is due."""
+    due = [Due(one, one.amount_due_minor, one.currency, one.number or "") for one in invoices]
+    return {offer.amount_minor for offer in offers_of(due, day)}
 
 
 def numbers_in(read: Read) -> tuple[set[str], set[int]]:

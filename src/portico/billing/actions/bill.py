@@ -17,6 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import User
+from portico.accounts.terms import Plan, plan_of
 from portico.billing import pricing
 from portico.billing.actions.issue import COUNTED, Groups, Paper, Totalled, bases_of, issue_paper, row_of
 from portico.billing.models import Allocation, Invoice, InvoiceLine, InvoiceVat, Order, OrderLine, PaymentRequest
@@ -353,8 +354,10 @@ def _issue(
         created_at=now,
         delivered_on=today(now, order.seller.zone) if kind == Invoice.Kind.INVOICE else None,
     )
-    due_days = 0 if kind == Invoice.Kind.DEPOSIT or order.payment_policy == "full" else order.due_days
-    return issue_paper(Paper(invoice, content, order.terms, due_days, prepaid, means or {}), by=by, now=now)
+    at_once = kind == Invoice.Kind.DEPOSIT or order.payment_policy == "full"
+    due_days = 0 if at_once else order.due_days
+    plan: Plan = () if at_once else plan_of(order.payment_parts)
+    return issue_paper(Paper(invoice, content, order.terms, due_days, prepaid, means or {}, plan), by=by, now=now)
 
 
 def _listed(groups: Groups) -> list[pricing.VatGroup]:

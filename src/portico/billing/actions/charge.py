@@ -15,10 +15,14 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer, Membership, User
 from portico.billing import providers
 from portico.billing.actions import pay, receive
+from portico.billing.actions.amounts import refuse_too_little
+from portico.billing.instalments import due_by
 from portico.billing.models import Collection, Invoice, Order, Payment, SavedMethod
+from portico.billing.models.instalment import standing_of
 from portico.billing.providers.base import Charge, Declined, Provider, Unanswered
 from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
+from portico.kit.periods import today
 
 logger = logging.getLogger("portico.payments")
 
@@ -49,6 +53,7 @@ def pay_with_saved(
     way = way_of(method, by.customer, chosen[0].currency)
     if way is None:
         raise Invalid(_("This way to pay is not offered for this amount. Choose another one. Nothing was charged."))
+    refuse_too_little(by, chosen, amount_minor, now=now)
     for earlier in pay.undecided_for(pay.part_of(chosen, amount_minor)):
         pay.end_earlier(earlier, now=now)
     asked = pay.Asked(by.customer, by.user, way, order, invoices, amount_minor, method=method)
@@ -57,17 +62,29 @@ def pay_with_saved(
 
 
 def collect_with_saved(collection: Collection, method: SavedMethod, *, now: datetime) -> Payment:
-    """Auto-pay charges what is left of its invoice. Raises Conflict when that is held by an attempt or was paid meanwhile,
-    Unavailable when the provider gave no answer: the attempt is then kept as unknown.
+    """Auto-pay charges what is left of its invoice, of an invoice in parts what is due by today.
+
+    Raises Conflict when that is held by an attempt or was paid meanwhile, Unavailable when the provider gave no answer: the
+    attempt is then kept as unknown.
     """
     customer = method.customer
     chosen = pay.due_of_invoices(customer, [collection.invoice])
     way = way_of(method, customer, chosen[0].currency)
     if way is None:
         raise Invalid(_("This way to pay is not offered for this amount. Choose another one. Nothing was charged."))
-    asked = pay.Asked(customer, None, way, invoices=[collection.invoice], method=method, collection=collection)
+    asked = pay.Asked(
+        customer, None, way, invoices=[collection.invoice], method=method, collection=collection,
+        amount_minor=due_now(collection.invoice, now=now),
+    )  # fmt: skip
     payment = pay.write_down(asked, chosen, now=now)
     return _charge(Charging(payment, method, way, customer, None), now=now)
+
+
+def due_now(invoice: Invoice, *, now: datetime) -> int | None:
+    """What is due by today of an invoice in parts; None for one that is paid in one sum: all of it."""
+    if not invoice.instalment_count:
+        return None
+    return due_by(standing_of(invoice), today(now, invoice.customer.seller.zone))
 
 
 def way_of(method: SavedMethod, customer: Customer, currency: str) -> Provider | None:

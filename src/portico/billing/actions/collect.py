@@ -1,11 +1,13 @@
 """What becomes of an invoice that auto-pay collects, when a charge ends. Rows only; inside the caller's transaction."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+
+from django.db.models import Q
 
 from portico.accounts.models import Customer
 from portico.billing import letters
-from portico.billing.models import Collection, Payment, SavedMethod
+from portico.billing.models import Collection, Invoice, Payment, SavedMethod
 from portico.kit.prepared import key_of, prepared
 
 WAITS = (timedelta(days=2), timedelta(days=5), timedelta(days=7), timedelta(days=7))
@@ -123,17 +125,29 @@ def cancelled(payment: Payment, *, now: datetime) -> None:
 
 @prepared
 def collected_by(payment: Any) -> Any:
-    """What auto-pay collects, and a payment has settled."""
-    rows = Collection.objects.filter(
-        invoice__payment_targets__payment=payment, invoice__amount_due_minor=0, state__in=Collection.LIVE
-    )
-    return rows.distinct()
+    """What auto-pay collects of the papers of a payment, where it is done with, or a part of it may be."""
+    done = Q(invoice__amount_due_minor=0, state__in=Collection.LIVE)
+    in_parts = Q(invoice__amount_due_minor__gt=0, invoice__instalment_count__gt=0, auto_pay__off_at=None)
+    rows = Collection.objects.filter(done | in_parts, invoice__payment_targets__payment=payment)
+    return rows.select_related("invoice__seller").distinct()
 
 
 def paid(payment: Payment, *, now: datetime) -> None:
-    """The papers of a payment may be settled now: what auto-pay collected of them is done with."""
+    """The papers of a payment may be settled now: what auto-pay collected of them is done with, or goes on with a next part."""
     for collection in collected_by(payment=key_of(payment)):
-        collection.end(Collection.State.PAID, now=now)
+        if not collection.invoice.amount_due_minor:
+            collection.end(Collection.State.PAID, now=now)
+            continue
+        until = next_part_at(collection.invoice)
+        if until is not None and until > now:  # the part that was due is paid: the plan begins anew with the next one
+            collection.begin_part(at=until)
+
+
+def next_part_at(invoice: Invoice) -> datetime | None:
+    """When the next part of an invoice in parts is charged: as its due day begins; None for one sum."""
+    if not invoice.instalment_count or invoice.due_on is None:
+        return None
+    return datetime.combine(invoice.due_on, time(), tzinfo=invoice.seller.zone)
 
 
 def begin_again(customer: Customer, *, now: datetime) -> None:

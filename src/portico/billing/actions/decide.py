@@ -191,6 +191,7 @@ def evidence_data(version: QuotationVersion, choices: Mapping[int, Decimal], pri
         "terms_version": version.terms_version,
         "valid_until": version.valid_until.isoformat() if version.valid_until else "",
         "payment_policy": [version.payment_policy, str(version.deposit_percent), version.invoice_policy],
+        **({"payment_parts": version.agreed_parts} if version.agreed_parts else {}),
     }  # fmt: skip
 
 

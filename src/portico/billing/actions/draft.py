@@ -35,8 +35,8 @@ NOT_DECIDED_HERE = ("AE", "K", "G", "O", "E")
 """VAT categories that follow from who buys what: their rate is never typed."""
 
 COPIED = (
-    "currency net_minor vat_minor total_minor title intro valid_until payment_policy deposit_percent invoice_policy "
-    "invoice_before_payment signature_required terms terms_version"
+    "currency net_minor vat_minor total_minor title intro valid_until payment_policy deposit_percent payment_parts "
+    "invoice_policy invoice_before_payment signature_required terms terms_version"
 ).split()
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Event, Seller, User
@@ -20,6 +20,7 @@ from portico.billing import letters
 from portico.billing.late import Claim, claim_of
 from portico.billing.models import DunningPause, DunningRules, Invoice, Reminder, Subscription
 from portico.billing.models.dunning import Stage
+from portico.billing.models.instalment import standing_of
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 from portico.kit.periods import today
 from portico.kit.text import one_line
@@ -48,52 +49,59 @@ def remind_due(now: datetime) -> int:
             for invoice in rows.select_related("seller", "customer", "period__subscription", "order__subscription")[
                 :BATCH
             ]:
-                taken += take_stage(invoice, stage, rules, now=now)
+                taken += take_stage(invoice, stage, rules, due_on=invoice.part_due_on, now=now)
     return taken
 
 
 def reached(seller: Seller, stage: Stage, following: Stage | None, stages: Iterable[Stage], day: date) -> Any:
-    """The invoices that are to take `stage` today."""
-    rows = owed(seller, day).filter(due_on__lte=day - timedelta(days=stage.days))
-    rows = rows.filter(~Exists(Reminder.objects.filter(invoice=OuterRef("pk"), stage=stage.key)))
+    """The invoices that are to take `stage` today, of those in parts each part by itself (`part_due_on`)."""
+    latest = day - timedelta(days=stage.days)
+    rows = owed(seller, day).filter(due_on__lte=latest, part_due_on__lte=latest)
+    of_part = Reminder.objects.filter(invoice=OuterRef("pk"), due_on=OuterRef("part_due_on"))
+    rows = rows.filter(~Exists(of_part.filter(stage=stage.key)))
     before = FOLLOWS.get(Reminder.Stage(stage.key))
     if before is not None:
         apart = stage.days - next(one.days for one in stages if one.key == before)
-        earlier = Reminder.objects.filter(invoice=OuterRef("pk"), stage=before, on__lte=day - timedelta(days=apart))
-        rows = rows.filter(Exists(earlier), due_on__gt=day - timedelta(days=FORMAL_WITHIN_DAYS + stage.days))
+        earlier = of_part.filter(stage=before, on__lte=day - timedelta(days=apart))
+        rows = rows.filter(Exists(earlier), part_due_on__gt=day - timedelta(days=FORMAL_WITHIN_DAYS + stage.days))
     elif stage.key == Reminder.Stage.LATE:
-        rows = rows.filter(due_on__gt=day - timedelta(days=FIRST_WITHIN_DAYS))
+        rows = rows.filter(part_due_on__gt=day - timedelta(days=FIRST_WITHIN_DAYS))
     elif following is not None:  # what is only a help comes in its days or not at all
-        rows = rows.filter(due_on__gt=day - timedelta(days=following.days), issued_on__lte=day - NEW)
-    return rows.order_by("due_on", "pk")
+        rows = rows.filter(part_due_on__gt=day - timedelta(days=following.days), issued_on__lte=day - NEW)
+    return rows.order_by("part_due_on", "pk")
 
 
 def owed(seller: Seller, day: date) -> Any:
-    """What is open, can be paid, and is not paused."""
+    """What is open, can be paid, and is not paused; a row for each part of an invoice that is paid in parts."""
     pauses = DunningPause.objects.filter(DunningPause.holding(day))
     return (
-        Invoice.objects.open()
+        Invoice.objects.by_part()
         .filter(seller=seller, payment_state__in=Invoice.PAYABLE, due_on__isnull=False)
         .exclude(Exists(pauses.filter(invoice=OuterRef("pk"))))
         .exclude(Exists(pauses.filter(customer=OuterRef("customer"), invoice=None)))
     )
 
 
-def take_stage(invoice: Invoice, stage: Stage, rules: DunningRules, *, now: datetime) -> int:
-    """Write the stage, its letter and its event in one transaction; 0 when it was taken or paid meanwhile."""
+def take_stage(invoice: Invoice, stage: Stage, rules: DunningRules, *, due_on: date, now: datetime) -> int:
+    """Write the stage, its letter and its event in one transaction; 0 when it was taken or paid meanwhile.
+
+    `due_on` is the day of the part that it is about, or of the whole invoice.
+    """
     day = today(now, invoice.seller.zone)
     with transaction.atomic():
         row = Invoice.objects.select_for_update(of=("self",)).get(pk=invoice.pk)
-        if row.payment_state not in Invoice.PAYABLE or not row.amount_due_minor or row.due_on is None:
+        due_minor = left_of(row, due_on)
+        if row.payment_state not in Invoice.PAYABLE or not due_minor:
             return 0
-        claimed = claimed_by(row, stage, rules, day)
+        claimed = claimed_by(row, stage, rules, due_on=due_on, due_minor=due_minor, day=day)
         reminder = Reminder(
             invoice=invoice,
+            due_on=due_on,
             stage=stage.key,
             at=now,
             on=day,
-            days=(day - row.due_on).days,
-            due_minor=row.amount_due_minor,
+            days=(day - due_on).days,
+            due_minor=due_minor,
             fee_minor=claimed.fee_minor,
             interest_minor=claimed.interest_minor,
         )
@@ -107,7 +115,7 @@ def take_stage(invoice: Invoice, stage: Stage, rules: DunningRules, *, now: date
             visible=stage.key != Reminder.Stage.SUSPEND,
             number=invoice.number,
             stage=str(stage.key),
-            amount_minor=row.amount_due_minor,
+            amount_minor=due_minor,
             currency=row.currency,
         )
         if stage.key == Reminder.Stage.SUSPEND:
@@ -117,15 +125,22 @@ def take_stage(invoice: Invoice, stage: Stage, rules: DunningRules, *, now: date
     return 1
 
 
-def claimed_by(invoice: Invoice, stage: Stage, rules: DunningRules, day: date) -> Claim:
-    """What the formal notice claims beside the invoice, where the seller has switched that on."""
-    if stage.key != Reminder.Stage.FORMAL or invoice.due_on is None:
+def left_of(invoice: Invoice, due_on: date) -> int:
+    """What is left to pay of the part that was due on this day, or of the invoice where it is paid in one sum."""
+    return sum(one.left_minor for one in standing_of(invoice) if one.due_on == due_on)
+
+
+def claimed_by(
+    invoice: Invoice, stage: Stage, rules: DunningRules, *, due_on: date, due_minor: int, day: date
+) -> Claim:
+    """What the formal notice claims beside what is due, where the seller has switched that on: of one part its own interest."""
+    if stage.key != Reminder.Stage.FORMAL:
         return Claim()
     return claim_of(
         country=str(invoice.content["seller"]["country"]),
-        due_minor=invoice.amount_due_minor,
+        due_minor=due_minor,
         currency=invoice.currency,
-        due_on=invoice.due_on,
+        due_on=due_on,
         day=day,
         fee=rules.claims_fee,
         interest=rules.claims_interest,
@@ -155,7 +170,10 @@ def _hand_over(invoice: Invoice, *, now: datetime) -> None:
 def in_arrears(seller: Seller) -> Any:
     """Subscriptions of which an invoice was handed over and is still open: the renewal's life cycle may suspend them."""
     handed = Reminder.objects.filter(
-        stage=Reminder.Stage.SUSPEND, invoice__amount_due_minor__gt=0, invoice__payment_state__in=Invoice.PAYABLE
+        stage=Reminder.Stage.SUSPEND,
+        invoice__amount_due_minor__gt=0,
+        invoice__payment_state__in=Invoice.PAYABLE,
+        due_on__gte=F("invoice__due_on"),  # the part is not paid
     )
     of_period = handed.filter(invoice__period__subscription=OuterRef("pk"))
     of_order = handed.filter(invoice__period=None, invoice__order__subscription=OuterRef("pk"))

@@ -12,13 +12,15 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
 from portico.accounts.models.customer import lock_identities
+from portico.accounts.terms import Plan
 from portico.billing import letters
 from portico.billing.actions.means import means_of_auto_pay
 from portico.billing.actions.settle import begin_payment_state
 from portico.billing.documents.einvoice import terms
 from portico.billing.documents.einvoice.own_rules import Finding, findings
+from portico.billing.instalments import Split, split
 from portico.billing.late import statutory_terms
-from portico.billing.models import ExchangeRate, Invoice, InvoiceLine, InvoiceVat, NumberSeries
+from portico.billing.models import ExchangeRate, Instalment, Invoice, InvoiceLine, InvoiceVat, NumberSeries
 from portico.billing.models.invoice import in_order
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.vat import exemption_code, statutory_note
@@ -79,7 +81,7 @@ def bases_of(rows: Sequence[InvoiceLine]) -> dict[tuple[str, Decimal], int]:
 
 @dataclass(frozen=True)
 class Paper:
-    """A draft `invoice` that was never saved, and all that belongs to it. Due `due_days` after it is issued.
+    """A draft `invoice` that was never saved, and all that belongs to it. Due `due_days` after it is issued, or by `plan`.
 
     `prepaid`: it states what has been paid already, as the invoice for a paid payment request does.
     """
@@ -91,6 +93,19 @@ class Paper:
     prepaid: bool = False
     means: Mapping[str, str] = field(default_factory=dict)
     """How it was paid, or will be by itself, as BG-16 says it: `code` (UNTDID 4461) and what belongs to it. Empty: unknown."""
+    plan: Plan = ()
+    """The parts in which it is to be paid; none for one sum. What is prepaid has none."""
+
+    def parts(self, issued_on: date) -> list[Split]:
+        """Its instalments when it is issued that day; its totals stand. None where it is to be paid in one sum."""
+        if self.prepaid or self.invoice.kind == Invoice.Kind.CREDIT_NOTE:
+            return []
+        return split(self.invoice.total_minor, self.plan, issued_on)
+
+    def due_on(self, issued_on: date) -> date:
+        """When it is due, or the first part of it."""
+        parts = self.parts(issued_on)
+        return parts[0].due_on if parts else issued_on + timedelta(days=self.due_days)
 
 
 def issue_paper(paper: Paper, *, by: User | None, now: datetime) -> Invoice:
@@ -112,7 +127,9 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
     rows: list[InvoiceLine] = []
     groups: list[InvoiceVat] = []
     collected = means_of_auto_pay(invoices, day)
+    instalments: list[Instalment] = []
     counter = NumberSeries.locked(seller, series, day)
+    issued_on = counter.date_of_next(day)
     sold_by = seller_block(seller)
     for paper, means in zip(papers, collected, strict=True):
         invoice = paper.invoice
@@ -120,9 +137,10 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
             paper = replace(paper, means=means)
         add_up(invoice, paper.content)
         own_rows, own_groups = with_invoice(paper.content.rows, invoice), vat_groups(invoice, paper.content.groups)
-        content = frozen_content(paper, sold_by, own_rows, own_groups, day)
+        content = frozen_content(paper, sold_by, own_rows, own_groups, issued_on)
+        own_parts = instalment_rows(paper, issued_on)
         buyer = buyer_block(invoice)
-        if wrong := what_is_wrong(paper, content, buyer, day):
+        if wrong := what_is_wrong(paper, content, buyer, issued_on):
             raise Conflict(
                 _("This invoice cannot be issued yet. %(reasons)s No number was taken.")
                 % {"reasons": " ".join(str(finding) for finding in wrong)}
@@ -130,7 +148,8 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
         invoice.issue(
             counter.next(day),
             own_groups,
-            due_days=paper.due_days,
+            due_on=paper.due_on(issued_on),
+            instalments=len(own_parts),
             content=content,
             buyer=buyer,
             by=by,
@@ -140,11 +159,14 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
         counter.last_hash = invoice.hash
         rows += own_rows
         groups += own_groups
+        instalments += own_parts
     add(*invoices)
     if rows:
         add(*rows)
     if groups:
         add(*groups)
+    if instalments:
+        add(*instalments)
     counter.save(update_fields=["last_number", "last_issued_on", "last_hash"])
     crashpoint("number taken")
     lock_identities([invoice.customer for invoice in invoices], now=now)
@@ -194,6 +216,23 @@ def vat_groups(invoice: Invoice, groups: Groups) -> list[InvoiceVat]:
     )
 
 
+def instalment_rows(paper: Paper, issued_on: date) -> list[Instalment]:
+    """The parts in which `paper` is to be paid, as rows; one part alone is no instalment."""
+    parts = paper.parts(issued_on)
+    if len(parts) < 2:
+        return []
+    return [
+        Instalment(
+            invoice=paper.invoice,
+            position=position,
+            due_on=part.due_on,
+            amount_minor=part.amount_minor,
+            upto_minor=sum(one.amount_minor for one in parts[:position]),
+        )
+        for position, part in enumerate(parts, start=1)
+    ]
+
+
 # The frozen copy -------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +268,8 @@ def frozen_content(
 
 
 def more_frozen(paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine], day: date) -> dict[str, Any]:
-    """What an e-invoice says besides: the period, earlier papers, how it was paid, the VAT in the seller's currency.
+    """What an e-invoice says besides: the period, earlier papers, how it was paid, in which parts it is to be paid, the VAT
+    in the seller's currency.
 
     `earlier` are the papers it refers to (BG-3), each with its date: what it takes back, or the deposits it deducts.
     """
@@ -241,7 +281,9 @@ def more_frozen(paper: Paper, seller: dict[str, str], rows: Sequence[InvoiceLine
         period = [invoice.period.start.isoformat(), (invoice.period.end - timedelta(days=1)).isoformat()]
     elif invoice.refers_to is not None:
         period = invoice.refers_to.content.get("period")
+    parts = instalment_rows(paper, day)
     return {
+        "instalments": [[part.due_on.isoformat(), part.amount_minor] for part in parts],
         "period": period,
         "earlier": [[one.number, one.issued_on.isoformat() if one.issued_on else ""] for one in earlier],
         "means": dict(paper.means),
@@ -312,10 +354,11 @@ def what_is_wrong(paper: Paper, content: dict[str, Any], buyer: dict[str, str], 
         kind=invoice.kind,
         number="-",
         issued_on=day,
-        due_on=None if invoice.kind == Invoice.Kind.CREDIT_NOTE else day + timedelta(days=paper.due_days),
+        due_on=None if invoice.kind == Invoice.Kind.CREDIT_NOTE else paper.due_on(day),
         currency=invoice.currency,
         earlier=tuple((number, None) for number, _on in content.get("earlier", [])),
         periods=terms.period_of(content),
+        language=invoice.language,
     )
     return missing + findings(terms.build(head, content, buyer), buyer["einvoice_profile"])
 

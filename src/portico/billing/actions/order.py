@@ -84,6 +84,7 @@ def place_order(
             invoice_before_payment=version.invoice_before_payment,
             terms=version.terms,
             due_days=quotation.customer.payment_terms_days,
+            payment_parts=version.agreed_parts,
             subscription=quotation.subscription,
             database_name=quotation.database_name,
             term_months=quotation.term_months,

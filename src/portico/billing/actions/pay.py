@@ -28,6 +28,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer, Event, Membership, Seller, User
 from portico.billing import providers
 from portico.billing.actions import settle
+from portico.billing.actions.amounts import Due, Offer, offers_of, part_of, refuse_too_little
 from portico.billing.actions.receive import (
     FINANCE,
     allocate_credit,
@@ -74,6 +75,7 @@ from portico.kit.prepared import prepared
 
 __all__ = [
     "Due",
+    "Offer",
     "allocate_credit",
     "allocate_own_credit",
     "apply_report",
@@ -90,6 +92,8 @@ __all__ = [
     "look_up_now",
     "lookup_payment",
     "offered_for",
+    "offers_of",
+    "part_of",
     "payment_processing",
     "review_payment",
     "settle_payment",
@@ -102,21 +106,6 @@ BEING_STARTED = timedelta(seconds=60)
 """So long an attempt without an answer may still be on its way to the provider, in another tab."""
 SILENT_TOO_LONG = timedelta(days=2)
 logger = logging.getLogger("portico.payments")
-
-
-@dataclass(frozen=True)
-class Due:
-    """One paper that is to be paid, and what is left to pay of it."""
-
-    paper: Invoice | PaymentRequest
-    amount_minor: int
-    currency: str
-    number: str
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """Which paper it is."""
-        return type(self.paper).__name__, self.paper.pk
 
 
 # What is to be paid -----------------------------------------------------------------------------------------------------
@@ -222,9 +211,9 @@ def start_payment(
     """Begin to pay what an order asks, or invoices of one currency. Opens and commits transactions of its own.
 
     What is due is read from the database alone. `seen_due_minor` is the sum that the page showed: another sum is refused.
-    `amount_minor` pays a part of the invoices, the earliest due first. `save_consent` is the wording under which the payer
-    agreed to have the way to pay saved; it is kept with what is saved, where the provider can save. The payer comes back to
-    the payment's own page.
+    `amount_minor` pays a part of the invoices, what is due first (`amounts`). `save_consent` is the wording under which
+    the payer agreed to have the way to pay saved; it is kept with what is saved, where the provider can save. The payer
+    comes back to the payment's own page.
     An undecided attempt for the same papers is ended at its provider first; a transfer that was announced for exactly
     the same is given back as it is.
 
@@ -241,6 +230,7 @@ def start_payment(
         raise Conflict(changed_to(total, chosen[0].currency, by.user.language))
     way = _way(by.customer.seller, provider, chosen[0].currency)
     parts = part_of(chosen, amount_minor)
+    refuse_too_little(by, chosen, amount_minor, now=now)
     same = _announced_already(way, parts)
     if same is not None:
         return same
@@ -260,22 +250,6 @@ def what_is_due(customer: Customer, order: Order | None, invoices: Sequence[Invo
     if order.customer_id != customer.pk:
         raise Missing(_("There is no such order. Nothing was charged."))
     return due_of_order(order)
-
-
-def part_of(chosen: Sequence[Due], amount_minor: int | None) -> list[Due]:
-    """The amounts to be paid: all that is due, or a part of invoices, of which those due first are paid first."""
-    if amount_minor is None:
-        return list(chosen)
-    if not all(isinstance(due.paper, Invoice) for due in chosen):
-        raise Invalid(_("A part can be paid of invoices only. Nothing was charged."))
-    if not 0 < amount_minor <= sum(due.amount_minor for due in chosen):
-        raise Invalid(_("Choose an amount above zero and no more than is due. Nothing was charged."))
-    parts, left = list[Due](), amount_minor
-    for due in chosen:  # the earliest due day first, as `due_of_invoices` sorts them
-        if left:
-            parts.append(Due(due.paper, min(left, due.amount_minor), due.currency, due.number))
-            left -= parts[-1].amount_minor
-    return parts
 
 
 def _way(seller: Seller, name: str, currency: str) -> Provider:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from portico.accounts.models import Customer, Event, Seller, User
+from portico.accounts.terms import plan_of
 from portico.billing import pricing, vat
 from portico.billing.actions.issue import Paper, Totalled, issue_papers
 from portico.billing.models import (
@@ -403,7 +404,13 @@ def paper(one: Due, period: SubscriptionPeriod, seller: Seller, now: datetime) -
         seller=seller, customer=customer, kind=Invoice.Kind.INVOICE, series=NumberSeries.Series.INVOICE, title=title,
         language=language, currency=subscription.currency, period=period, created_at=now, delivered_on=one.start,
     )  # fmt: skip
-    return Paper(invoice, Totalled(rows, groups), terms="", due_days=customer.payment_terms_days)
+    return Paper(
+        invoice,
+        Totalled(rows, groups),
+        terms="",
+        due_days=customer.payment_terms_days,
+        plan=plan_of(customer.payment_parts),
+    )
 
 
 def try_again(*, subscription: Subscription, by: User, now: datetime) -> None:

@@ -14,7 +14,9 @@ from django.db.models import Sum
 
 from portico.accounts.models import Event
 from portico.billing.actions import arrears
+from portico.billing.instalments import next_due_on
 from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget
+from portico.billing.models.instalment import parts_of
 from portico.kit.adding import add
 from portico.kit.prepared import key_of, prepared
 
@@ -78,10 +80,13 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
     elif paid_at is None:
         paid_at = now
     changes = {"amount_due_minor": settled.due_minor, "payment_state": settled.state, "paid_at": paid_at}
+    if row.instalment_count:
+        changes["due_on"] = next_due_on(parts_of(row), settled.due_minor)
     Invoice.objects.filter(pk=row.pk).update(**changes)
     for name, value in changes.items():
         setattr(invoice, name, value)
-    if row.amount_due_minor and not settled.due_minor:
+    moved_on = "due_on" in changes and changes["due_on"] != row.due_on
+    if row.amount_due_minor and (not settled.due_minor or moved_on):
         arrears.paid(row, now=now)
     if row.paid_at is None and settled.state == Invoice.PaymentState.PAID:
         Event.record(

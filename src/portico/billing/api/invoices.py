@@ -14,6 +14,7 @@ from portico.billing.api.pages import Page, Paging, cut
 from portico.billing.api.shapes import MOST_KEY, Body, Day, Minor, Number, Time
 from portico.billing.documents.issued import issued_pdf
 from portico.billing.models import Invoice as Row
+from portico.billing.models.instalment import standing_of
 from portico.billing.models.invoice import overdue
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Missing
@@ -45,7 +46,7 @@ class Invoice(Paper):
     kind: Literal["invoice", "deposit"] = Field(..., examples=["invoice"])
     status: Status = Field(..., description="Overdue wins over not and partially paid.", examples=["not_paid"])
     amount_due_minor: Minor
-    due_on: date | None
+    due_on: date | None = Field(..., description="Of an invoice in parts the day of the next one that is not paid.")
 
 
 class Invoices(Page):
@@ -63,8 +64,19 @@ class VatGroup(Schema):
     vat_minor: Minor
 
 
+class Instalment(Schema):
+    """A part in which an invoice is to be paid. What settles the invoice fills the earliest part first."""
+
+    position: int = Field(..., examples=[1])
+    due_on: date
+    amount_minor: Minor
+    left_minor: Minor
+
+
 class InvoiceDetail(Invoice):
     """An invoice with its lines and its VAT."""
+
+    instalments: list[Instalment] = Field(..., description="Empty for an invoice that is paid in one sum.")
 
     lines: list[DocumentLine]
     vat: list[VatGroup]
@@ -149,6 +161,10 @@ def detail(request: ApiRequest, number: InvoiceNumber) -> Any:
         "status": "overdue" if overdue(row.payment_state, row.due_on, day) else row.payment_state,
         "amount_due_minor": row.amount_due_minor,
         "due_on": row.due_on,
+        "instalments": [
+            {name: getattr(part, name) for name in ("position", "due_on", "amount_minor", "left_minor")}
+            for part in (standing_of(row) if row.instalment_count else [])
+        ],
     }
 
 

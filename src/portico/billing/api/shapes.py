@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from portico.accounts.customers import LONGEST_TERMS_DAYS
+from portico.accounts.terms import LONGEST_TERMS_DAYS
 from portico.kit.money import EXPONENTS, MOST_MINOR
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)", re.ASCII)

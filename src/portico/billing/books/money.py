@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from django.db.models import Case, Count, F, Q, Sum, When
@@ -11,6 +12,7 @@ from portico.billing.books.papers import BATCH, batches
 from portico.billing.books.violation import Violation
 from portico.billing.models import (
     Allocation,
+    Instalment,
     Invoice,
     Payment,
     PaymentRequest,
@@ -30,7 +32,7 @@ States = Invoice.PaymentState
 def check_invoices() -> Iterator[Violation]:
     """Amount due and payment state are what allocations and open attempts say, and nothing is settled twice."""
     fields = (
-        "id number kind total_minor prepaid_minor rounding_minor amount_due_minor payment_state paid_at disputed_at"
+        "id number kind total_minor prepaid_minor rounding_minor amount_due_minor payment_state paid_at disputed_at due_on"
     ).split()
     rows = Invoice.objects.filter(state=Invoice.State.ISSUED).order_by("id").values(*fields)
     for batch in batches(rows):
@@ -44,9 +46,31 @@ def check_invoices() -> Iterator[Violation]:
                 "invoice", flat=True
             )
         )
+        parts: dict[int, list[tuple[date, int]]] = defaultdict(list)
+        found = Instalment.objects.filter(invoice__in=keys).order_by("position")
+        for invoice, due_on, amount in found.values_list("invoice", "due_on", "amount_minor"):
+            parts[invoice].append((due_on, amount))
         for row in batch:
             paid, credited = settled[row["id"]]
+            if row["id"] in parts:
+                yield from _check_next(row, parts[row["id"]], paid + credited)
             yield from _check_invoice(row, paid, credited, on_its_way=row["id"] in on_its_way)
+
+
+def _check_next(row: dict[str, Any], parts: list[tuple[date, int]], settled: int) -> Iterator[Violation]:
+    """An invoice in parts names the day of the first part that what settles it does not fill."""
+    expected = parts[-1][0]
+    for due_on, amount in parts:
+        settled -= amount
+        if settled < 0:
+            expected = due_on
+            break
+    if row["due_on"] != expected:
+        yield Violation(
+            str(row["number"]),
+            "the next instalment derives from allocations",
+            f"{row['due_on']} stands there, not {expected}",
+        )
 
 
 def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way: bool) -> Iterator[Violation]:

@@ -13,7 +13,7 @@ from django.db.models import F, IntegerField, Max, QuerySet
 from django.db.models.functions import Cast, ExtractYear, Substr
 
 from portico.billing.books.violation import Violation
-from portico.billing.models import Invoice, InvoiceLine, InvoiceVat, NumberSeries, Order
+from portico.billing.models import Instalment, Invoice, InvoiceLine, InvoiceVat, NumberSeries, Order
 from portico.billing.models.invoice import canonical, salted_hash
 from portico.billing.models.number import GENESIS
 from portico.kit.money import EXPONENTS
@@ -30,6 +30,7 @@ class Paper:
     row: dict[str, Any]
     lines: list[dict[str, Any]] = field(default_factory=list)
     groups: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -39,8 +40,8 @@ class Paper:
 
 FIELDS = (
     "id seller_id kind series number chain_position year currency net_minor vat_minor total_minor lines_net_minor "
-    "allowances_minor charges_minor issued_on due_on delivered_on title po_number reason content buyer content_salt "
-    "buyer_salt content_hash buyer_hash previous_hash hash order__number refers_to__number"
+    "allowances_minor charges_minor issued_on due_on instalment_count delivered_on title po_number reason content buyer "
+    "content_salt buyer_salt content_hash buyer_hash previous_hash hash order__number refers_to__number"
 ).split()
 
 
@@ -118,6 +119,7 @@ def check_imported() -> Iterator[Violation]:
             yield from check_frozen(paper)
             yield from check_content(paper)
             yield from check_sums(paper)
+            yield from check_parts(paper)
             if paper.row["hash"] != paper.row["imported__original__sha256"]:
                 yield Violation(paper.name, "an imported paper has its original", "its file is another one, or gone")
 
@@ -140,6 +142,7 @@ def check_papers() -> Iterator[Violation]:
                 )
             yield from check_content(paper)
             yield from check_sums(paper)
+            yield from check_parts(paper)
             previous, previous_day = row["hash"], row["issued_on"]
     if head is not None:
         yield from _check_head(head, previous)
@@ -151,6 +154,8 @@ def _with_rows(batch: Sequence[dict[str, Any]]) -> list[Paper]:
         papers[line["invoice_id"]].lines.append(dict(line))
     for group in InvoiceVat.objects.filter(invoice__in=list(papers)).order_by("category", "-rate").values():
         papers[group["invoice_id"]].groups.append(dict(group))
+    for part in Instalment.objects.filter(invoice__in=list(papers)).order_by("position").values():
+        papers[part["invoice_id"]].parts.append(dict(part))
     return list(papers.values())
 
 
@@ -165,13 +170,14 @@ def _check_head(head: tuple[int, str], last_hash: str) -> Iterator[Violation]:
 def check_chain(paper: Paper, previous: str) -> Iterator[Violation]:
     """The paper names its predecessor's hash, and its own is that of its rows."""
     row = paper.row
+    due_on = paper.parts[0]["due_on"] if paper.parts else row["due_on"]
     if row["previous_hash"] != previous:
         yield Violation(paper.name, "chain is unbroken", "it does not follow the document before it")
     block = {
         "number": row["number"],
         "type": Invoice.TYPE_CODE[Invoice.Kind(row["kind"])],
         "issued_on": row["issued_on"].isoformat() if row["issued_on"] else None,
-        "due_on": row["due_on"].isoformat() if row["due_on"] else None,
+        "due_on": due_on.isoformat() if due_on else None,
         "seller": row["seller_id"],
         "currency": row["currency"],
         "vat": [[g["category"], plain(g["rate"]), g["base_minor"], g["vat_minor"]] for g in paper.groups],
@@ -236,6 +242,13 @@ def check_content(paper: Paper) -> Iterator[Violation]:
     if content.get("vat") != groups:
         yield Violation(
             paper.name, "VAT groups equal what was issued", f"{content.get('vat')} were issued, not {groups}"
+        )
+    parts = [[part["due_on"].isoformat(), part["amount_minor"]] for part in paper.parts]
+    if content.get("instalments", []) != parts:
+        yield Violation(
+            paper.name,
+            "instalments equal what was issued",
+            f"{content.get('instalments', [])} were issued, not {parts}",
         )
     facts = {
         "title": row["title"],
@@ -327,6 +340,29 @@ def check_sums(paper: Paper) -> Iterator[Violation]:
             yield Violation(name, "VAT group's base is that of its lines", message)
         if abs(vat - Fraction(base) * Fraction(key[1]) / 100) >= one_unit:
             yield Violation(name, "BR-CO-17: VAT is base times rate", f"{what} of {base} is not {vat}")
+
+
+def check_parts(paper: Paper) -> Iterator[Violation]:
+    """Instalments make the total, one after the other, and the invoice knows how many it has."""
+    row, name = paper.row, paper.name
+    if row["instalment_count"] != len(paper.parts):
+        message = f"it counts {row['instalment_count']}, there are {len(paper.parts)}"
+        yield Violation(name, "an invoice has its instalments", message)
+    if not paper.parts:
+        return
+    upto = 0
+    for position, part in enumerate(paper.parts, start=1):
+        upto += part["amount_minor"]
+        if (part["position"], part["upto_minor"]) != (position, upto):
+            message = (
+                f"part {part['position']} goes up to {part['upto_minor']}, it is number {position} and makes {upto}"
+            )
+            yield Violation(name, "instalments follow each other", message)
+    if upto != row["total_minor"]:
+        yield Violation(name, "instalments make the total", f"they make {upto} of {row['total_minor']}")
+    days = [part["due_on"] for part in paper.parts]
+    if days != sorted(set(days)):
+        yield Violation(name, "instalments follow each other", "one is not due later than the one before it")
 
 
 # Credit notes ----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """From the things of the sale to the neutral `Sheet` that page and PDF draw. Reads only; texts in the customer's language."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,6 +9,8 @@ from typing import Any
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from portico.accounts.models import Customer
+from portico.accounts.terms import plan_of
 from portico.billing import pricing
 from portico.billing.documents.offer import deposit_of, offered, price_selection
 from portico.billing.documents.parts import (
@@ -21,6 +23,7 @@ from portico.billing.documents.parts import (
     seller_values,
     term_texts,
 )
+from portico.billing.documents.plan import terms_in_words
 from portico.billing.documents.sheet import (
     Sheet,
     SheetFact,
@@ -28,6 +31,7 @@ from portico.billing.documents.sheet import (
     SheetSum,
     SheetVat,
 )
+from portico.billing.instalments import frozen_parts
 from portico.billing.models import (
     Invoice,
     InvoiceLine,
@@ -70,6 +74,7 @@ def quotation_sheet(
             SheetFact(_("Date"), (version.sent_at or now).astimezone(seller.zone).date()),
             *([SheetFact(_("Valid Until"), version.valid_until)] if version.valid_until else []),
             SheetFact(_("Currency"), version.currency),
+            *terms_facts(version.agreed_parts, customer),
         ]
         sums = _sums(priced)
         if version.payment_policy == QuotationVersion.PaymentPolicy.DEPOSIT:
@@ -111,13 +116,25 @@ def quotation_sheet(
         )
 
 
+def terms_facts(parts: Sequence[Sequence[Any]], customer: Customer) -> list[SheetFact]:
+    """The payment terms where they are parts; nothing for the plain case."""
+    plan = plan_of(parts)
+    if not plan:
+        return []
+    return [SheetFact(_("Payment terms"), terms_in_words(plan, customer.payment_terms_days, customer.language))]
+
+
 def order_sheet(order: Order) -> Sheet:
     """The sheet of a sales order, with what was delivered and invoiced of each line."""
     customer, seller = order.customer, order.seller
     with translation.override(customer.language):
         lines: list[OrderLine] = order_lines(order=order.pk)
         priced = _priced(lines, order.currency)
-        facts = [SheetFact(_("Date"), order.ordered_on), SheetFact(_("Currency"), order.currency)]
+        facts = [
+            SheetFact(_("Date"), order.ordered_on),
+            SheetFact(_("Currency"), order.currency),
+            *terms_facts(order.payment_parts, customer),
+        ]
         if order.po_number:
             facts.append(SheetFact(_("Your order number"), order.po_number))
         if order.version is not None:
@@ -200,8 +217,9 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
     credit = invoice.kind == Invoice.Kind.CREDIT_NOTE
     with translation.override(invoice.language):
         facts: list[SheetFact] = [SheetFact(_("Date"), _known(invoice.issued_on))]
-        if invoice.due_on and not credit:
-            facts.append(SheetFact(_("Due date"), invoice.due_on))
+        parts = frozen_parts(content)
+        if (first_due_on := invoice.first_due_on) and not credit:
+            facts.append(SheetFact(_("First part due") if parts else _("Due date"), first_due_on))
         if content["delivered_on"]:
             facts.append(SheetFact(_("Delivered on"), date.fromisoformat(content["delivered_on"])))
         facts += [
@@ -391,6 +409,10 @@ def _invoice_sums(invoice: Invoice, *, live: bool) -> list[SheetSum]:
         SheetSum(_("Total excluding VAT"), totals["net"], "net"),
         SheetSum(_("VAT"), totals["vat"], "vat"),
         SheetSum(_("Total"), totals["total"], "grand"),
+    ]
+    rows += [
+        SheetSum(_("Due %(date)s") % {"date": formats.day(part.due_on, invoice.language)}, part.amount_minor, "part")
+        for part in frozen_parts(invoice.content)
     ]
     if live and invoice.kind != Invoice.Kind.CREDIT_NOTE:
         settled = invoice.total_minor - invoice.amount_due_minor

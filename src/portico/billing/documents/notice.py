@@ -40,7 +40,7 @@ def notice_sheet(reminder: Reminder) -> Sheet:
             )
         total = sum(line.net_minor for line in lines)
         until = formats.long_day(reminder.on + timedelta(days=DAYS_TO_PAY), invoice.language)
-        due_on = formats.long_day(invoice.due_on, invoice.language) if invoice.due_on else ""
+        due_on = formats.long_day(reminder.due_on, invoice.language)
         return Sheet(
             kind="notice",
             title=_("Formal notice"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from portico.billing.documents.notice import DAYS_TO_PAY, notice_sheet
 from portico.billing.documents.render import render_pdf
 from portico.billing.documents.verify import verify
 from portico.billing.models import Dispute, Invoice, Reminder
+from portico.billing.models.instalment import standing_of
 from portico.kit.models import Letter
 from portico.kit.outbox import STAFF, Attachment, Drawn, News, Reader, kind, post, post_all
 from portico.kit.periods import today
@@ -117,11 +118,11 @@ def draw_credit_note_issued(letter: Letter) -> Drawn | None:
 @kind("invoice_due", label=lazy("An invoice is soon due"))
 def draw_invoice_due(letter: Letter) -> Drawn | None:
     """What is to be paid until when; nothing once it was paid, is on its way, or is in dispute."""
-    invoice = _invoice(letter)
-    if not _is_owed(invoice):
+    invoice, due_on, due_minor = _reminded(letter)
+    if not due_minor:
         return None
-    left = invoice.due_on - today(timezone.now(), invoice.seller.zone) if invoice.due_on else timedelta()
-    return _drawn(letter, invoice, days=left.days)
+    left = due_on - today(timezone.now(), invoice.seller.zone)
+    return _drawn(letter, invoice, days=left.days, due_on=due_on, due_minor=due_minor)
 
 
 @kind("invoice_formal", label=lazy("A formal notice about an overdue invoice"), optional=False)
@@ -131,7 +132,7 @@ def draw_invoice_formal(letter: Letter) -> Drawn | None:
         pk=letter.data["reminder"]
     )
     invoice = reminder.invoice
-    if not _is_owed(invoice):
+    if not _left_of(invoice, reminder.due_on):
         return None
     drawn_one = _drawn(
         letter,
@@ -146,18 +147,28 @@ def draw_invoice_formal(letter: Letter) -> Drawn | None:
     return replace(drawn_one, attachments=[Attachment(f"notice-{invoice.number}.pdf", notice), *drawn_one.attachments])
 
 
-def _is_owed(invoice: Invoice) -> bool:
-    return invoice.payment_state in Invoice.PAYABLE and invoice.amount_due_minor > 0
+def _reminded(letter: Letter) -> tuple[Invoice, date, int]:
+    """The invoice of a reminder, the due day it is about, and what is left to pay of that."""
+    invoice = _invoice(letter)
+    due_on = Reminder.objects.values_list("due_on", flat=True).get(pk=letter.data["reminder"])
+    return invoice, due_on, _left_of(invoice, due_on)
+
+
+def _left_of(invoice: Invoice, due_on: date) -> int:
+    """What can be paid now of the part that is due on this day; 0 once it was paid, is on its way, or is in dispute."""
+    if invoice.payment_state not in Invoice.PAYABLE:
+        return 0
+    return sum(part.left_minor for part in standing_of(invoice) if part.due_on == due_on)
 
 
 @kind("invoice_overdue", label=lazy("An invoice is overdue"))
 def draw_invoice_overdue(letter: Letter) -> Drawn | None:
     """What is left to pay; nothing once it was paid, is on its way, or is in dispute."""
-    invoice = _invoice(letter)
-    if not _is_owed(invoice):
+    invoice, due_on, due_minor = _reminded(letter)
+    if not due_minor:
         return None
-    late = today(timezone.now(), invoice.seller.zone) - invoice.due_on if invoice.due_on else timedelta()
-    return _drawn(letter, invoice, days=late.days)
+    late = today(timezone.now(), invoice.seller.zone) - due_on
+    return _drawn(letter, invoice, days=late.days, due_on=due_on, due_minor=due_minor)
 
 
 @kind("invoice_disputed", label=lazy("A customer says that something is wrong with an invoice"), sides=(STAFF,))
@@ -224,7 +235,12 @@ def _drawn(letter: Letter, invoice: Invoice, **context: object) -> Drawn | None:
         seller=invoice.seller,
         customer=invoice.customer,
         path=reverse(f"my:{noun}.detail", args=[invoice.number]),
-        context={"invoice": invoice, "is_attached": bool(files), **context},
+        context={
+            "invoice": invoice,
+            "is_attached": bool(files),
+            "parts": standing_of(invoice) if invoice.instalment_count else [],
+            **context,
+        },
         attachments=files,
     )
 

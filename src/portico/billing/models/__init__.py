@@ -19,12 +19,14 @@ from portico.billing.models.dunning import DunningPause, DunningRules, Reminder
 from portico.billing.models.exchange import ExchangeRate
 from portico.billing.models.imported import ImportedPaper, OtherName
 from portico.billing.models.importing import ImportFile, ImportJob
+from portico.billing.models.instalment import Instalment
 from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.mandate import ChangePolicy, Mandate, MandateMonth
 from portico.billing.models.method import Enrolment, SavedMethod
 from portico.billing.models.number import NumberSeries
 from portico.billing.models.order import Order, OrderLine, PaymentRequest
 from portico.billing.models.payment import Allocation, Payment, PaymentLookup, PaymentTarget, ProviderEvent, Reversal
+from portico.billing.models.payment_rules import PaymentRules
 from portico.billing.models.quotation import Quotation, QuotationLine, QuotationVersion
 from portico.billing.models.refund import Refund, RefundRules
 from portico.billing.models.renewal_rules import RenewalRules
@@ -65,6 +67,7 @@ __all__ = [
     "ImportFile",
     "ImportJob",
     "ImportedPaper",
+    "Instalment",
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",
@@ -77,6 +80,7 @@ __all__ = [
     "Payment",
     "PaymentLookup",
     "PaymentRequest",
+    "PaymentRules",
     "PaymentTarget",
     "Price",
     "Product",

@@ -146,6 +146,13 @@ class Collection(models.Model):
         self.refresh_from_db()
         return done
 
+    def begin_part(self, *, at: datetime) -> bool:
+        """A part of its invoice was paid: the next one is tried from then on, with a plan of its own. Not after it was paid."""
+        rows = Collection.objects.filter(pk=self.pk).exclude(state=self.State.PAID)
+        done = claim(rows, state=self.State.WAITING, tries=0, why="", next_at=at, ended_at=None)
+        self.refresh_from_db()
+        return done
+
     def begin_again(self, *, now: datetime) -> bool:
         """With a new method, or under a new consent, it is tried at once, and the plan begins anew. Not after it was paid."""
         rows = Collection.objects.filter(pk=self.pk).exclude(state=self.State.PAID)

@@ -71,12 +71,13 @@ class DunningRules(models.Model):
 
 
 class Reminder(models.Model):
-    """An invoice reached a stage. The database allows each stage once, so two workers remind once.
+    """An invoice, or one instalment of it, reached a stage. The database allows each stage once, so two workers remind once.
 
-    `due_minor` is what was due then; fee and interest are what the letter claimed beside it, nothing is booked of them.
+    `due_on` is the due day it is about, which tells the instalments apart, `due_minor` what of that was due then; fee and
+    interest are what the letter claimed beside it, nothing is booked of them.
     """
 
-    privacy = {Privacy.NONE: "id invoice stage at on days due_minor fee_minor interest_minor"}
+    privacy = {Privacy.NONE: "id invoice due_on stage at on days due_minor fee_minor interest_minor"}
 
     class Stage(models.TextChoices):
         BEFORE = "before", lazy("Soon due")
@@ -88,6 +89,7 @@ class Reminder(models.Model):
     LABELS: dict[str, str | Promise] = dict(Stage.choices)
 
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="reminders")
+    due_on = models.DateField()
     stage = models.CharField(max_length=7, choices=Stage)
     at = models.DateTimeField()
     on = models.DateField(help_text="the day in the seller's zone")
@@ -99,7 +101,7 @@ class Reminder(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["invoice", "stage"], name="each_stage_of_dunning_once"),
+            models.UniqueConstraint(fields=["invoice", "due_on", "stage"], name="each_stage_of_a_due_day_once"),
             models.CheckConstraint(
                 condition=Q(due_minor__gt=0, fee_minor__gte=0, interest_minor__gte=0), name="reminder_amounts"
             ),

@@ -8,10 +8,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import Case, F, Q, When
+from django.db.models import BigIntegerField, Case, DateField, F, Func, IntegerField, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership, Seller, User
+from portico.billing.instalments import frozen_parts
 from portico.billing.models.line import Line, Totals
 from portico.billing.models.number import NumberSeries, Taken
 from portico.billing.models.order import Order, OrderLine
@@ -67,6 +69,31 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         """Issued invoices on which something is left to pay."""
         return self.filter(state=Invoice.State.ISSUED, amount_due_minor__gt=0).exclude(kind=Invoice.Kind.CREDIT_NOTE)
 
+    def by_part(self) -> Any:
+        """Open invoices, a row for each part that is not paid: with `part` (0: the one sum), `part_due_on`, `part_left_minor`.
+
+        For sums and lists by due day. Money fills the earliest part first (`billing.instalments`).
+        """
+        settled = F("total_minor") - F("amount_due_minor")
+        left = Least(F("instalments__amount_minor"), Greatest(F("instalments__upto_minor") - settled, Value(0)))
+        rows = self.open().annotate(
+            part=Coalesce(F("instalments__position"), Value(0), output_field=IntegerField()),
+            part_due_on=Coalesce(F("instalments__due_on"), F("due_on"), output_field=DateField()),
+            part_left_minor=Case(
+                When(instalment_count=0, then=F("amount_due_minor")), default=left, output_field=BigIntegerField()
+            ),
+        )
+        return rows.filter(part_left_minor__gt=0)
+
+    def not_yet_due(self, today: date) -> Coalesce:
+        """What is left of parts that `today` does not find overdue, of open ones of these rows, which may name an outer query.
+
+        An overdue invoice in parts is overdue with its amount due less this.
+        """
+        rows = self.by_part().filter(instalment_count__gt=0, part_due_on__gte=today).order_by()
+        summed = rows.annotate(sum=Func(F("part_left_minor"), function="SUM", output_field=BigIntegerField()))
+        return Coalesce(Subquery(summed.values("sum")), 0)
+
     def giving(self) -> "InvoiceQuerySet":
         """Issued papers that are to the customer's credit, with what each `gives`: as `Invoice.gives_minor`."""
         to_settle = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
@@ -99,8 +126,9 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 class Invoice(Totals):
     """A paper that says what is owed, or for a credit note, what is no longer. All amounts are positive on both.
 
-    `content` and `buyer` are the frozen copies that were hashed. `amount_due_minor` and `payment_state` are kept for
-    lists, derived from allocations, and written only by the settling transaction (see `actions.pay`).
+    `content` and `buyer` are the frozen copies that were hashed. `amount_due_minor`, `payment_state`, and of an invoice in
+    parts `due_on`, are kept for lists, derived from allocations, and written only by the settling transaction (see
+    `actions.settle`).
     """
 
     privacy = {
@@ -108,8 +136,8 @@ class Invoice(Totals):
             "id seller kind number series chain_position state currency net_minor vat_minor total_minor lines_net_minor "
             "allowances_minor charges_minor order period refers_to issued_on due_on delivered_on language "
             "created_at issued_at amount_due_minor payment_state disputed_at paid_at previous_hash hash "
-            "content_hash buyer_hash pdf cii ubl prepaid_minor rounding_minor einvoice_state einvoice_attempts "
-            "einvoice_checked_at einvoice_findings"
+            "content_hash buyer_hash pdf cii ubl prepaid_minor rounding_minor instalment_count einvoice_state "
+            "einvoice_attempts einvoice_checked_at einvoice_findings"
         ),
         Privacy.INVOICE: "printed_number customer title reason po_number content buyer content_salt buyer_salt",
         Privacy.ACTOR: "issued_by",
@@ -172,7 +200,8 @@ class Invoice(Totals):
     prepaid_minor = models.BigIntegerField(default=0, help_text="BT-113, paid before an imported paper came here")
     rounding_minor = models.BigIntegerField(default=0, help_text="BT-114 of an imported paper")
     issued_on = models.DateField(null=True, help_text="BT-2, a day in the seller's zone")
-    due_on = models.DateField(null=True, help_text="BT-9")
+    due_on = models.DateField(null=True, help_text="BT-9; of an invoice in parts the day of the next unpaid one")
+    instalment_count = models.PositiveSmallIntegerField(default=0, help_text="0: to be paid in one sum")
     delivered_on = models.DateField(null=True, help_text="BT-72")
     created_at = models.DateTimeField()
     issued_at = models.DateTimeField(null=True)
@@ -206,6 +235,11 @@ class Invoice(Totals):
                 fields=["customer", "due_on", "payment_state", "currency", "amount_due_minor"],
                 condition=Q(amount_due_minor__gt=0),
                 name="invoice_open_of_customer",
+            ),
+            models.Index(
+                fields=["customer", "due_on"],
+                condition=Q(amount_due_minor__gt=0, instalment_count__gt=0),
+                name="invoice_in_parts_open",
             ),
             models.Index(
                 fields=["customer", "issued_on", "kind", "currency", "total_minor"],
@@ -278,6 +312,15 @@ class Invoice(Totals):
         return max(-self.to_settle_minor, 0)
 
     @property
+    def first_due_on(self) -> date | None:
+        """BT-9 as it was issued: of an invoice in parts the day of the first one."""
+        if not self.instalment_count:
+            return self.due_on
+        if frozen := frozen_parts(self.content):
+            return frozen[0].due_on
+        return self.instalments.order_by("position").values_list("due_on", flat=True).first()
+
+    @property
     def type_code(self) -> str:
         """UNTDID 1001: 380 invoice, 386 deposit invoice, 381 credit note."""
         return self.TYPE_CODE[self.Kind(self.kind)]
@@ -296,7 +339,7 @@ class Invoice(Totals):
             "number": self.number,
             "type": self.type_code,
             "issued_on": self.issued_on.isoformat() if self.issued_on else None,
-            "due_on": self.due_on.isoformat() if self.due_on else None,
+            "due_on": first.isoformat() if (first := self.first_due_on) else None,
             "seller": self.seller_id,
             "currency": self.currency,
             "vat": [
@@ -319,13 +362,16 @@ class Invoice(Totals):
         taken: Taken,
         groups: "Iterable[InvoiceVat]",
         *,
-        due_days: int,
+        due_on: date,
+        instalments: int = 0,
         content: dict[str, Any],
         buyer: dict[str, Any],
         by: User | None,
         now: datetime,
     ) -> None:
         """draft → issued, in memory: the number `taken`, `content` and `buyer` frozen, the hash over its VAT `groups`.
+
+        `due_on` is when it is due, or the first of so many `instalments`; a credit note is never.
 
         Whoever calls saves it, and makes `hash` the head of the series, in the transaction that took the number. Raises
         Conflict when it was issued before.
@@ -334,7 +380,7 @@ class Invoice(Totals):
             raise Conflict(_("This invoice has already been issued."))
         self.number, self.chain_position, self.issued_on = taken.number, taken.position, taken.issued_on
         if self.kind != self.Kind.CREDIT_NOTE:
-            self.due_on = date.fromordinal(taken.issued_on.toordinal() + due_days)
+            self.due_on, self.instalment_count = due_on, instalments
         self.state, self.issued_at, self.issued_by = self.State.ISSUED, now, by
         self.content, self.buyer = content, buyer
         self.content_salt, self.buyer_salt = secrets.token_hex(32), secrets.token_hex(32)

@@ -77,10 +77,14 @@ class NumberSeries(models.Model):
         assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"
         return cls._locked(seller, series, today)
 
+    def date_of_next(self, today: date) -> date:
+        """The day on which the next paper is dated: `today`, or its predecessor's where that is later."""
+        return max(today, self.last_issued_on or today)
+
     def next(self, today: date) -> Taken:
         """The next number of this locked counter, not saved yet."""
         self.last_number += 1
-        self.last_issued_on = max(today, self.last_issued_on or today)
+        self.last_issued_on = self.date_of_next(today)
         return Taken(
             number=f"{self.series}-{self.year}-{self.last_number:05d}",
             position=self.last_number,

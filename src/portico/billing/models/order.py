@@ -62,7 +62,7 @@ class Order(Totals):
         Privacy.NONE: (
             "id seller number version state currency net_minor vat_minor total_minor payment_policy deposit_percent "
             "invoice_policy invoice_before_payment subscription database_name term_months ordered_on created_at "
-            "confirmed_at fulfilled_at cancelled_at due_days"
+            "confirmed_at fulfilled_at cancelled_at due_days payment_parts"
         ),
         Privacy.CONTRACT: "customer title po_number terms",
         Privacy.ACTOR: "created_by cancelled_by",
@@ -87,6 +87,7 @@ class Order(Totals):
     invoice_before_payment = models.BooleanField(default=False)
     terms = models.JSONField(default=list)
     due_days = models.PositiveSmallIntegerField(default=30, help_text="payment terms of its invoices")
+    payment_parts = models.JSONField(default=list, help_text="pairs of percent and days; none: one sum")
     subscription = models.ForeignKey(Subscription, null=True, on_delete=models.PROTECT, related_name="orders")
     database_name = models.CharField(max_length=63, blank=True)
     term_months = models.PositiveSmallIntegerField(default=12)

@@ -155,8 +155,8 @@ class QuotationVersion(Totals):
     privacy = {
         Privacy.NONE: (
             "id quotation version state currency net_minor vat_minor total_minor valid_until payment_policy "
-            "deposit_percent invoice_policy invoice_before_payment signature_required terms terms_version created_at "
-            "sent_at first_viewed_at changes_requested_at accepted_at rejected_at reopened_at withdrawn_at "
+            "deposit_percent payment_parts invoice_policy invoice_before_payment signature_required terms terms_version "
+            "created_at sent_at first_viewed_at changes_requested_at accepted_at rejected_at reopened_at withdrawn_at "
             "superseded_at rejected_reason revision saved_at saved_from send_at send_problem "
             "paper paper_key"
         ),
@@ -202,6 +202,9 @@ class QuotationVersion(Totals):
     valid_until = models.DateField(null=True, blank=True, help_text="the last day, in the seller's zone")
     payment_policy = models.CharField(max_length=7, choices=PaymentPolicy, default=PaymentPolicy.NONE)
     deposit_percent = FourDecimals(default=0)
+    payment_parts = models.JSONField(
+        null=True, blank=True, default=None, help_text="pairs of percent and days, none: one sum; null: the customer's"
+    )
     invoice_policy = models.CharField(max_length=13, choices=InvoicePolicy, default=InvoicePolicy.AT_ACCEPTANCE)
     invoice_before_payment = models.BooleanField(default=False)
     signature_required = models.BooleanField(default=False)
@@ -297,6 +300,13 @@ class QuotationVersion(Totals):
     def __str__(self) -> str:
         return f"{self.quotation.number} v{self.version}"
 
+    @property
+    def agreed_parts(self) -> list[list[Any]]:
+        """The parts in which its invoices are to be paid; none for one sum. A sent version no longer follows the customer."""
+        if self.payment_parts is not None:
+            return list(self.payment_parts)
+        return list(self.quotation.customer.payment_parts)
+
     def is_expired(self, now: datetime) -> bool:
         """Open, and the Valid Until day has ended in the seller's zone. Computed on read, never stored."""
         return self.state in self.OPEN and self.validity_is_over(now)
@@ -321,6 +331,7 @@ class QuotationVersion(Totals):
             sent_at=now,
             sent_by=by,
             valid_until=valid_until,
+            payment_parts=self.agreed_parts,
             send_at=None,
             send_problem="",
         )

@@ -23,6 +23,7 @@ from portico.billing.documents import build
 from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
 from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those, ticked
 from portico.billing.models import Allocation, Dispute, Invoice
+from portico.billing.models.instalment import standing_of
 from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
 from portico.billing.my.lists import matching
@@ -119,7 +120,8 @@ def rows_of(status: str, *, customer: Any, member: Any, day: Any) -> Any:
     credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
     return rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
         "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "net_minor", "vat_minor",
-        "total_minor", "amount_due_minor", "payment_state", "po_number", "credit_note",
+        "total_minor", "amount_due_minor", "payment_state", "instalment_count", "po_number",
+        "credit_note",
     )  # fmt: skip
 
 
@@ -200,7 +202,11 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     day = today(timezone.now(), invoice.seller.zone)
     settled: list[Allocation] = settling(invoice=invoice.pk)
     payable = bool(invoice.amount_due_minor) and invoice.payment_state in Invoice.PAYABLE
+    parts = standing_of(invoice) if invoice.instalment_count else []
     context = {
+        "parts": parts,
+        "next_minor": next((part.left_minor for part in parts if part.left_minor), invoice.amount_due_minor),
+        "today": day,
         "invoice": invoice,
         "no_xml": no_xml_reason(invoice),
         "sheet": build.invoice_sheet(invoice, live=True, reference=build.reference_of(invoice) if payable else ""),
@@ -263,6 +269,8 @@ def pay(request: MemberRequest, number: str = "") -> HttpResponse:
         credit_minor=sum(one.left_minor for one in own_credits(request.member.customer, currency))
         if request.member.sees_all
         else 0,
+        offers=paying.offers_for(request, invoices),
+        preferred="overdue" if request.GET.get("due") == "overdue" else "",
     )
     return paying.answer(request, bill, "billing/my/invoices/pay.html")
 

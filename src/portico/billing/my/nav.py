@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Exists, FilteredRelation, Min, Q, Subquery, Sum
+from django.db.models import Count, Exists, FilteredRelation, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
@@ -71,6 +71,10 @@ def framed(
     in_payment = seen & Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
     disputed = seen & Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
     due = "unpaid__amount_due_minor"
+    own = Invoice.objects.filter(customer=customer, currency=OuterRef("unpaid__currency"))
+    if "unpaid__in" in (invoices or {}):
+        own = own.filter(pk__in=(invoices or {})["unpaid__in"])
+    later = own.filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day).not_yet_due(day)
     return (
         Customer.objects.filter(pk=customer)
         .annotate(unpaid=FilteredRelation("invoices", condition=Q(invoices__amount_due_minor__gt=0)))
@@ -79,7 +83,7 @@ def framed(
         .annotate(
             open_minor=Coalesce(Sum(due, filter=payable), 0),
             open_count=Count("unpaid", filter=payable),
-            overdue_minor=Coalesce(Sum(due, filter=late), 0),
+            overdue_minor=Coalesce(Sum(due, filter=late), 0) - later,
             overdue_count=Count("unpaid", filter=late),
             overdue_since=Min("unpaid__due_on", filter=late),
             in_payment_minor=Coalesce(Sum(due, filter=in_payment), 0),

@@ -21,6 +21,7 @@ from portico.billing.providers.base import Provider
 from portico.kit.crash import crashpoint
 from portico.kit.errors import Conflict, Invalid, Missing, Unavailable
 from portico.kit.money import parse_amount
+from portico.kit.periods import today
 from portico.kit.prepared import prepared
 from portico.kit.text import one_line
 
@@ -42,6 +43,9 @@ class Bill:
     invoices: Sequence[Invoice] = ()
     credit_minor: int = 0
     """What the customer has to its credit and may use instead."""
+    offers: Sequence[pay.Offer] = ()
+    """What may be paid of it where it is paid in parts; the first one is chosen unless `preferred` is there."""
+    preferred: str = ""
 
     @property
     def takes_parts(self) -> bool:
@@ -79,8 +83,12 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     saved = saved_methods(request, ways)
     if saved and request.method != "POST":
         chosen = f"saved-{saved[0].pk}"
+    keys = [one.key for one in bill.offers]
+    preferred = bill.preferred if bill.preferred in keys else (keys or [""])[0]
+    taken = request.POST.get("take", preferred).partition("-")[0]
     context: dict[str, Any] = {
         "bill": bill,
+        "taken": taken,
         "saved": saved,
         "consent": consent_of(request) if any(way.saves for way in ways) else "",
         "ways": ways,
@@ -98,6 +106,14 @@ def unknown_of(bill: Bill) -> list[Payment]:
     if bill.order is not None:
         held |= Q(targets__request__order=bill.order, targets__open=True)
     return list(Payment.objects.filter(held, state=Payment.State.UNKNOWN).distinct())
+
+
+def offers_for(request: MemberRequest, invoices: Sequence[Invoice]) -> list[pay.Offer]:
+    """What may be paid of these invoices now where one of them is paid in parts; none otherwise."""
+    if not any(invoice.instalment_count for invoice in invoices):
+        return []
+    customer = request.member.customer
+    return pay.offers_of(pay.due_of_invoices(customer, invoices), today(timezone.now(), customer.seller.zone))
 
 
 def begun(request: MemberRequest, bill: Bill, provider: str) -> str:
@@ -160,7 +176,17 @@ def saved_method(request: MemberRequest, chosen: str) -> SavedMethod:
 def part_of(request: MemberRequest, bill: Bill) -> int | None:
     """The part of the invoices that the person wants to pay; None: all that is due."""
     text = one_line(request.POST.get("part", ""))
-    if not text or not bill.takes_parts:
+    if not bill.takes_parts:
+        return None
+    taken, _dash, seen = request.POST.get("take", "").partition("-")
+    if taken and taken != "other":
+        offer = next((one for one in bill.offers if one.key == taken), None)
+        if offer is None or str(offer.amount_minor) != seen:
+            raise Conflict(_("What is due has changed. Nothing was charged. Look at it again, then pay."))
+        return None if taken == "all" else offer.amount_minor
+    if not text:
+        if taken == "other":
+            raise Invalid(_("Enter the amount that you want to pay. Nothing was charged."))
         return None
     return parse_amount(text, bill.currency, request.user.language)
 

@@ -2,7 +2,9 @@
 
 from django.utils.translation import gettext as _
 
+from portico.accounts.terms import plan_of
 from portico.billing.documents.changes import Difference
+from portico.billing.documents.plan import terms_in_words
 from portico.billing.models import QuotationVersion
 from portico.billing.staff.editing import INVOICE_POLICIES, PAYMENT_POLICIES
 from portico.kit import formats
@@ -15,6 +17,7 @@ def conditions(old: QuotationVersion, new: QuotationVersion, language: str) -> l
         (_("Opening words"), old.intro, new.intro),
         (_("Valid Until"), _day(old, language), _day(new, language)),
         (_("Paid on acceptance"), _payment(old, language), _payment(new, language)),
+        (_("Payment terms"), _plan(old, language), _plan(new, language)),
         (_("Invoice"), _invoice(old), _invoice(new)),
         (_("Signature"), _yes(old.signature_required), _yes(new.signature_required)),
         (_("Terms"), *_terms(old, new)),
@@ -30,6 +33,11 @@ def _payment(version: QuotationVersion, language: str) -> str:
     if version.payment_policy == QuotationVersion.PaymentPolicy.DEPOSIT:
         return _("A deposit of %(percent)s") % {"percent": formats.percent(version.deposit_percent, language)}
     return str(PAYMENT_POLICIES[version.payment_policy])
+
+
+def _plan(version: QuotationVersion, language: str) -> str:
+    days = version.quotation.customer.payment_terms_days
+    return terms_in_words(plan_of(version.agreed_parts), days, language)
 
 
 def _invoice(version: QuotationVersion) -> str:

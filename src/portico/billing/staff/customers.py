@@ -1,6 +1,6 @@
 """Customers on the desk: who they are, what they owe, their papers and people; and what an import made, to be looked at."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -20,9 +20,13 @@ from portico.accounts.access import StaffRequest, staff
 from portico.accounts.members import may_manage
 from portico.accounts.models import Customer, Event, Membership
 from portico.accounts.my.company import DELIVERY, wrong_delivery
+from portico.accounts.terms import LONGEST_TERMS_DAYS, kept, plan_of
 from portico.billing.actions import review as reviewing
+from portico.billing.documents.plan import terms_in_words
+from portico.billing.instalments import Split, split
 from portico.billing.models import Allocation, Invoice, Order, Payment, Quotation, QuotationVersion, Subscription
 from portico.billing.providers import label_of
+from portico.billing.staff import plans
 from portico.billing.staff.desk import by_id, customers_offered
 from portico.billing.statement import (
     CSV,
@@ -37,6 +41,7 @@ from portico.billing.statement import (
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
+from portico.kit.money import exponent
 from portico.kit.periods import today
 from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked, rows_as_file
 from portico.kit.text import one_line
@@ -107,6 +112,7 @@ def detail(request: StaffRequest, number: int) -> HttpResponse:
         "invoices": Invoice.objects.filter(customer=customer, state=Invoice.State.ISSUED).order_by("-id")[:LATEST],
         "subscriptions": Subscription.objects.filter(customer=customer).select_related("database").order_by("id"),
         "today": day,
+        "terms": terms_in_words(plan_of(customer.payment_parts), customer.payment_terms_days, request.user.language),
     }
     return render(request, "billing/staff/customers/detail.html", context)
 
@@ -165,6 +171,47 @@ def delivery(request: StaffRequest, number: int) -> HttpResponse:
         "profiles": Customer.Profile.choices,
     }
     return render(request, "billing/staff/customers/delivery.html", context, status=400 if errors else 200)
+
+
+@staff("sales")
+@require_http_methods(["GET", "HEAD", "POST"])
+def terms(request: StaffRequest, number: int) -> HttpResponse:
+    """When a customer pays: one sum after some days, or parts; with an example of what that means."""
+    customer = Customer.objects.filter(seller=request.seller, pk=min(number, 2**63 - 1)).first()
+    if customer is None:
+        raise Missing(_("There is no such customer."))
+    language = request.user.language
+    plan, days = plan_of(customer.payment_parts), customer.payment_terms_days
+    rows, typed = plans.typed_of(plan, language), str(days)
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        rows, typed = plans.posted_rows(request.POST), one_line(request.POST.get("days", ""))[:8]
+        try:
+            plan = plans.read_plan(rows, language)
+        except Invalid as refusal:
+            errors["plan"] = refusal.message
+        if typed.isascii() and typed.isdigit() and int(typed) <= LONGEST_TERMS_DAYS:
+            days = int(typed)
+        else:
+            errors["days"] = _("Payment terms are between 0 and %(most)d days.") % {"most": LONGEST_TERMS_DAYS}
+        if not errors and request.POST.get("do") != "preview":
+            values = {"payment_terms_days": days, "payment_parts": kept(plan)}
+            customers.edit(customer=customer, values=values, by=request.user, now=timezone.now())
+            messages.success(request, _("Saved. It counts from the next invoice on."))
+            return HttpResponseRedirect(reverse("staff:customers.detail", args=[number]))
+    day = today(timezone.now(), request.seller.zone)
+    example_minor = plans.EXAMPLE * 10 ** exponent(customer.currency)
+    context = {
+        "customer": customer,
+        "days": typed,
+        "rows": plans.padded(rows),
+        "errors": errors,
+        "example_minor": example_minor,
+        "example": []
+        if errors
+        else split(example_minor, plan, day) or [Split(day + timedelta(days=days), example_minor)],
+    }
+    return render(request, "billing/staff/customers/terms.html", context, status=400 if errors else 200)
 
 
 # What an import made -----------------------------------------------------------------------------------------------------
@@ -248,15 +295,16 @@ def find(request: StaffRequest, number: int, day: date) -> Any:
     of_own = Q(payment__customer=OuterRef("pk"), payment__currency=OuterRef("currency")) | Q(
         credit_note__customer=OuterRef("pk"), credit_note__currency=OuterRef("currency")
     )
+    late = owed.by_part().filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day, part_due_on__lt=day)
     arrived = Payment.objects.filter(**own, state__in=Payment.ARRIVED)
-    customers = Customer.objects.filter(seller=request.seller).annotate(
+    own_customers = Customer.objects.filter(seller=request.seller).annotate(
         open_minor=total("amount_due_minor", owed),
-        overdue_minor=total("amount_due_minor", owed.filter(due_on__lt=day, payment_state__in=Invoice.PAYABLE)),
+        overdue_minor=total("part_left_minor", late),
         credited_minor=total("total_minor", papers.filter(kind=Invoice.Kind.CREDIT_NOTE)),
         received_minor=total("received_minor", arrived) - total("returned_minor", arrived),
         used_minor=total("amount_minor", Allocation.objects.filter(of_own)),
     )
-    customer = customers.filter(pk=number).first() if number < 2**63 else None
+    customer = own_customers.filter(pk=number).first() if number < 2**63 else None
     if customer is None:
         raise Missing(_("There is no such customer."))
     return customer
@@ -284,4 +332,5 @@ urlpatterns = [
     path("customers/<int:number>/review/", review, name="customers.review"),
     path("customers/<int:number>/confirm/", confirm, name="customers.confirm"),
     path("customers/<int:number>/merge/", merge, name="customers.merge"),
+    path("customers/<int:number>/terms/", terms, name="customers.terms"),
 ]

@@ -93,7 +93,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
 
 def staged(request: StaffRequest, day: date) -> Any:
     """Open invoices that are late or were reminded of, each with its latest stage and whether it is paused."""
-    taken = Reminder.objects.filter(invoice=OuterRef("pk")).order_by("-id")
+    taken = Reminder.objects.filter(invoice=OuterRef("pk"), due_on__gte=OuterRef("due_on")).order_by("-id")
     own, of_customer = dunning.paused(day)
     rows = Invoice.objects.open().filter(seller=request.seller, payment_state__in=Invoice.PAYABLE)
     return rows.filter(Q(due_on__lt=day) | Exists(taken)).annotate(

@@ -16,12 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.access import StaffRequest
+from portico.accounts.models import Customer
+from portico.accounts.terms import plan_of
 from portico.billing import pricing
 from portico.billing.actions import draft
 from portico.billing.documents import build
+from portico.billing.documents.plan import after, terms_in_words
 from portico.billing.models import Product, Quotation, QuotationVersion
 from portico.billing.staff import editor
 from portico.billing.staff.catalogue import product_to_add, products_found, products_of
+from portico.billing.staff.plans import padded
 from portico.billing.staff.wishes import waiting_requests
 from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid
@@ -144,11 +148,23 @@ def page(
         "theirs": build.quotation_sheet(version, {}, now=now) if theirs else None,
         "payment_policies": PAYMENT_POLICIES,
         "invoice_policies": INVOICE_POLICIES,
+        "paid_in": paid_in(quotation.customer, request.user.language),
+        "plan": padded(form.plan),
         "earlier_terms": [] if by_itself else [name for name, _terms in earlier_terms(quotation)],
         "today": today(now, request.seller.zone),
         "zone": request.seller.zone,
     }
     return render(request, "billing/staff/quotations/edit.html", context, status=status)
+
+
+def paid_in(customer: Customer, language: str) -> list[tuple[str, str]]:
+    """How an invoice may be paid: as agreed with the customer, in one sum, in parts."""
+    agreed = terms_in_words(plan_of(customer.payment_parts), customer.payment_terms_days, language)
+    return [
+        ("agreed", _("As agreed: %(terms)s") % {"terms": agreed}),
+        ("one", _("In one sum, %(when)s") % {"when": after(customer.payment_terms_days)}),
+        ("parts", _("In parts")),
+    ]
 
 
 def preview(version: QuotationVersion, form: editor.Form, products: Mapping[int, Product]) -> pricing.Priced | None:

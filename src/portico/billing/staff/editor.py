@@ -13,11 +13,15 @@ from decimal import Decimal
 from secrets import token_hex
 from typing import Any
 
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from portico.accounts.terms import kept as plan_kept
+from portico.accounts.terms import plan_of
 from portico.billing.actions.draft import LineDraft, draft_of
 from portico.billing.models import QuotationLine, QuotationVersion
 from portico.billing.models.line import Line
+from portico.billing.staff.plans import Typed, posted_rows, read_plan, typed_of
 from portico.kit import formats
 from portico.kit.errors import Invalid
 from portico.kit.money import parse_decimal
@@ -71,6 +75,10 @@ class Form:
     valid_until: str = ""
     payment_policy: str = "none"
     deposit_percent: str = ""
+    paid_in: str = "agreed"
+    """As agreed with the customer, in `one` sum, or in `parts` of its own."""
+    plan: Typed = field(default_factory=list)
+    """The parts, as percent and days."""
     invoice_policy: str = "at_acceptance"
     invoice_before_payment: bool = False
     signature_required: bool = False
@@ -145,6 +153,8 @@ def form_of(version: QuotationVersion, lines: Iterable[QuotationLine], language:
         valid_until=version.valid_until.isoformat() if version.valid_until else "",
         payment_policy=version.payment_policy,
         deposit_percent=formats.quantity(deposit, language) if deposit else "",
+        paid_in="agreed" if version.payment_parts is None else "parts" if version.payment_parts else "one",
+        plan=typed_of(plan_of(version.payment_parts or []), language),
         invoice_policy=version.invoice_policy,
         invoice_before_payment=version.invoice_before_payment,
         signature_required=version.signature_required,
@@ -195,7 +205,7 @@ def terms_from_text(text: str) -> list[list[str]]:
 # From what was posted --------------------------------------------------------------------------------------------------
 
 
-def read_form(posted: Mapping[str, str], version: QuotationVersion, language: str) -> Form:
+def read_form(posted: QueryDict, version: QuotationVersion, language: str) -> Form:
     """The editor as it was posted; numbers and dates are looked at when it is saved."""
     revision = posted.get("revision", "")
     form = Form(
@@ -208,13 +218,15 @@ def read_form(posted: Mapping[str, str], version: QuotationVersion, language: st
         valid_until=posted.get("valid_until", "").strip()[:20],
         payment_policy=posted.get("payment_policy", ""),
         deposit_percent=posted.get("deposit_percent", "").strip()[:40],
+        paid_in=posted.get("paid_in", "agreed"),
+        plan=posted_rows(posted),
         invoice_policy=posted.get("invoice_policy", ""),
         invoice_before_payment="invoice_before_payment" in posted,
         signature_required="signature_required" in posted,
         terms=paragraphs(posted.get("terms", "")),
     )
     if re.fullmatch(r"[0-9a-f]{16}", posted.get("window", "")):
-        form.window = posted["window"]
+        form.window = str(posted["window"])
     count = posted.get("rows", "0")
     if not re.fullmatch(r"[0-9]{1,3}", count) or int(count) > MOST_ROWS:
         raise Invalid(_("A quotation has at most %(most)d lines.") % {"most": MOST_ROWS})
@@ -312,6 +324,7 @@ def fields(form: Form, version: QuotationVersion, today: date) -> dict[str, Any]
         "valid_until": read_day(form, today),
         "payment_policy": form.payment_policy,
         "deposit_percent": read_deposit(form),
+        "payment_parts": read_parts(form),
         "invoice_policy": form.invoice_policy,
         "invoice_before_payment": form.invoice_before_payment,
         "signature_required": form.signature_required,
@@ -332,6 +345,22 @@ def read_day(form: Form, today: date) -> date | None:
     if not today <= day <= today + timedelta(days=365 * MOST_YEARS):
         form.errors["valid_until"] = _("Choose today or a later day, within %(years)d years.") % {"years": MOST_YEARS}
     return day
+
+
+def read_parts(form: Form) -> list[list[Any]] | None:
+    """The parts in which its invoices are to be paid: None as agreed with the customer, none for one sum."""
+    if form.paid_in == "agreed":
+        return None
+    if form.paid_in != "parts":
+        return []
+    try:
+        plan = read_plan(form.plan, form.language)
+    except Invalid as refusal:
+        form.errors["plan"] = refusal.message
+        return None
+    if not plan:
+        form.errors["plan"] = _("Enter at least two parts, or choose one sum.")
+    return plan_kept(plan)
 
 
 def read_deposit(form: Form) -> Decimal:

@@ -31,6 +31,7 @@ from portico.billing.documents import build
 from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
 from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those, ticked
 from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
+from portico.billing.models.instalment import standing_of
 from portico.billing.models.line import Line
 from portico.billing.staff.orders import read_quantities
 from portico.kit import formats
@@ -197,6 +198,8 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
     notes = [] if credit else list(invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id"))
     context = {
         "invoice": invoice,
+        "parts": standing_of(invoice) if invoice.instalment_count else [],
+        "today": day,
         "no_xml": no_xml_reason(invoice),
         "profile": Customer.Profile(invoice.buyer.get("einvoice_profile") or "en16931").label,
         "sheet": build.invoice_sheet(invoice, live=True),

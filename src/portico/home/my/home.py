@@ -101,14 +101,17 @@ def noted_invoices(customer: Any, member: Any, day: Any) -> Any:
         invoice__payment_state__in=Invoice.PAYABLE,
     ).order_by("-payment__created_at")
     return picked(
-        Invoice.objects.annotate(last_attempt=Subquery(attempts.values("payment__state")[:1])),
+        Invoice.objects.annotate(
+            last_attempt=Subquery(attempts.values("payment__state")[:1]),
+            later_minor=Invoice.objects.filter(pk=OuterRef("pk")).not_yet_due(day),
+        ),
         [
             own.of_status("overdue", day).order_by("due_on", "id").values("pk")[:MOST],
             failed.values("invoice")[:MOST],
             own.order_by("-id").values("pk")[:RECENT],
         ],
         "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
-        "payment_state", "last_attempt",
+        "payment_state", "last_attempt", "later_minor",
     )  # fmt: skip
 
 

@@ -160,17 +160,17 @@ def index(request: StaffRequest) -> HttpResponse:
 
 def balances_of(seller: Seller, day: date) -> list[dict[str, Any]]:
     """By currency what is open and what of it is overdue, the seller's own currency first."""
-    late = Q(due_on__lt=day, payment_state__in=Invoice.PAYABLE)
+    late = Q(part_due_on__lt=day, payment_state__in=Invoice.PAYABLE)
     rows = (
         Invoice.objects.filter(seller=seller)
-        .open()
+        .by_part()
         .order_by()
         .values("currency")
         .annotate(
-            open_minor=Sum("amount_due_minor"),
-            open_count=Count("pk"),
-            overdue_minor=Coalesce(Sum("amount_due_minor", filter=late), 0),
-            overdue_count=Count("pk", filter=late),
+            open_minor=Sum("part_left_minor"),
+            open_count=Count("pk", distinct=True),
+            overdue_minor=Coalesce(Sum("part_left_minor", filter=late), 0),
+            overdue_count=Count("pk", filter=late, distinct=True),
         )
     )
     return sorted(plain(rows), key=lambda row: (row["currency"] != seller.currency, row["currency"]))

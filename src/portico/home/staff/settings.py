@@ -108,6 +108,12 @@ KEPT = (
         lazy("Renewals"),
         lazy("How long ahead they are offered, and what happens when nobody pays."),
     ),
+    (
+        "credit-card",
+        "staff:payment_rules.index",
+        lazy("Paying a part"),
+        lazy("The least amount that may be paid of an invoice."),
+    ),
     ("send", "staff:webhooks.index", lazy("Webhooks"), lazy("What your own systems are told, and whether it arrives.")),
 )
 """What is kept elsewhere, most of it in the admin: icon, page, title, what for."""

@@ -243,7 +243,7 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             title=titled("title", "number"),
             customer=F("customer__legal_name"),
             on=F("due_on"),
-            minor=F("amount_due_minor"),
+            minor=F("amount_due_minor") - Invoice.objects.filter(pk=OuterRef("pk")).not_yet_due(day),
             currency=F("currency"),
         ),
         decided_by(

@@ -12,7 +12,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
+from django.utils import translation
+
 from portico.billing.documents.einvoice.profiles import PROFILES, Profile, unit_code
+from portico.billing.documents.plan import parts_in_words
+from portico.billing.instalments import frozen_parts
 from portico.billing.models import Invoice
 from portico.billing.references import invoice_reference, style_in
 from portico.kit.electronic import electronic_address
@@ -39,6 +43,8 @@ class Head:
     """What the payer writes on a transfer (BT-83), as it is printed."""
     periods: tuple[date, date] | None = None
     """First and last day of what is invoiced."""
+    language: str = "en"
+    """The language of what is text (BT-20)."""
 
 
 def can_be_electronic(currency: str) -> bool:
@@ -62,11 +68,12 @@ def head_of(invoice: Invoice) -> Head:
         kind=invoice.kind,
         number=str(invoice.number),
         issued_on=invoice.issued_on,
-        due_on=invoice.due_on,
+        due_on=invoice.first_due_on,
         currency=invoice.currency,
         earlier=tuple(earlier),
         reference=invoice_reference(str(invoice.number), invoice.pk, style_in(frozen["seller"])),
         periods=period_of(frozen),
+        language=invoice.language,
     )
 
 
@@ -117,7 +124,7 @@ def build(head: Head, content: Mapping[str, Any], buyer: Mapping[str, Any]) -> T
             "BT-10": one_line(str(buyer.get("buyer_reference", ""))),
             "BT-13": one_line(content["po_number"]),
             "BT-14": content["order"] if content["po_number"] else "",
-            "BT-20": _payment_terms(content["terms"], profile),
+            "BT-20": _payment_terms(head, content, profile),
             "BT-23": profile.process,
             "BT-107": amount(totals["allowances"]) if totals["allowances"] else "",
             "BT-108": amount(totals["charges"]) if totals["charges"] else "",
@@ -225,9 +232,17 @@ def _group(group: tuple[Any, ...], amount: Any, profile: Profile) -> Terms:
     return values
 
 
-def _payment_terms(terms: Any, profile: Profile) -> str:
-    """BT-20. XRechnung reads lines in # signs as discount terms (BR-DE-18): there are none in ours."""
-    text = " ".join(one_line(f"{title}: {words}") for title, words in terms)[:2000]
+def _payment_terms(head: Head, content: Mapping[str, Any], profile: Profile) -> str:
+    """BT-20: the parts in which it is to be paid, then the terms of the sale.
+
+    BT-9 names the first day of several; the others can stand here alone, as text. XRechnung reads lines in # signs as
+    discount terms (BR-DE-18): there are none in ours.
+    """
+    words = [one_line(f"{title}: {text}") for title, text in content["terms"]]
+    if parts := frozen_parts(content):
+        with translation.override(head.language):
+            words.insert(0, one_line(parts_in_words(parts, head.currency, head.language)))
+    text = " ".join(words)[:2000]
     return text.replace("#", "") if profile.code == "xrechnung" else text
 
 

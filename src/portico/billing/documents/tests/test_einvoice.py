@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from portico.accounts.terms import Plan
 from portico.billing import pricing
 from portico.billing.actions.issue import (
     Paper,
@@ -25,6 +26,7 @@ from portico.billing.documents.einvoice.checker import Broken, Checker, NoAnswer
 from portico.billing.documents.einvoice.own_rules import findings
 from portico.billing.documents.einvoice.profiles import CORE, PROFILES, unit_code
 from portico.billing.models import Invoice, InvoiceLine
+from portico.billing.tests.parts import THIRTY_SEVENTY
 from portico.cast import World
 from portico.kit.electronic import electronic_address
 
@@ -69,6 +71,8 @@ def made(
     country: str = "FR",
     prepaid: bool = False,
     means: dict[str, str] | None = None,
+    parts: Plan = (),
+    language: str = "en",
     **content_more: Any,
 ) -> terms.Terms:
     """The business terms of a paper with these rows, through the same steps as one that is issued."""
@@ -95,10 +99,10 @@ def made(
     groups = {(group.category, group.rate): (group.base_minor, group.vat_minor) for group in priced.groups}
     invoice = Invoice(
         seller=seller, customer=customer, kind=kind, series="CN" if kind == "credit_note" else "INV",
-        title="Roll-out", language="en", currency=currency, po_number="PO-77",
+        title="Roll-out", language=language, currency=currency, po_number="PO-77",
         delivered_on=None if kind == "deposit" else DAY,
     )  # fmt: skip
-    paper = Paper(invoice, Totalled(rows, groups), [["Payment", "30 days net"]], 30, prepaid, means or {})
+    paper = Paper(invoice, Totalled(rows, groups), [["Payment", "30 days net"]], 30, prepaid, means or {}, parts)
     add_up(invoice, paper.content)
     content = frozen_content(
         paper, seller_block(seller), with_invoice(rows, invoice), vat_groups(invoice, groups), DAY
@@ -107,10 +111,11 @@ def made(
         kind=kind,
         number="INV-2026-00042",
         issued_on=DAY,
-        due_on=None if kind == "credit_note" else date(2026, 12, 9),
+        due_on=None if kind == "credit_note" else paper.due_on(DAY),
         currency=currency,
         earlier=tuple((number, date.fromisoformat(day)) for number, day in content.get("earlier", [])),
         periods=terms.period_of(content),
+        language=language,
     )
     return terms.build(head, content, buyer_block(invoice))
 
@@ -127,6 +132,7 @@ PAPERS: dict[str, tuple[list[Row], dict[str, Any]]] = {
     "several rates, discount and period": (
         [("Users", "10", "228.0000"), ("Books", "3", "17.33"), ("Days", "1.5", "890")], {"period": PERIOD},
     ),
+    "in parts": ([("Days", "10", "890")], {"parts": THIRTY_SEVENTY}),
     "part of a period": ([("Users", "7", "228", {"part": (98, 365), "discount": "12.5"})], {}),
     "allowance and charge": (
         [("Days", "2", "890"), ("Loyalty", "1", "50", ALLOWANCE), ("Freight", "1", "25", {"kind": "charge"}), NOTE], {},
@@ -294,6 +300,21 @@ def test_part_of_a_period_is_exact(world: World) -> None:
     assert (line["BT-129"], line["BT-146"], line["BT-149"]) == ("7", "22344", "365")
     assert line["BG-27"][0]["amount"] == "53.57"
     assert line["BT-131"] == "374.95"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "To be paid in 2 parts: €3,204.00 by 9 Nov 2026; €7,476.00 by 9 Dec 2026. Payment: 30 days net"),
+        ("fr", "Payable en 2 échéances : 3 204,00 € au plus tard le 9 nov. 2026"),
+        ("de", "Zahlbar in 2 Raten: 3.204,00 € bis"),
+    ],
+)
+def test_parts_are_said_in_words_and_the_due_date_is_the_first(world: World, language: str, words: str) -> None:
+    """EN 16931: of partial payments BT-9 states the first due date, and BT-20 describes the rest."""
+    paper = made(world, [row("Days", "10", "890")], parts=THIRTY_SEVENTY, language=language)
+    assert paper["BT-9"] == "2026-11-09"
+    assert paper["BT-20"].startswith(words)
 
 
 def test_a_deposit_is_never_a_prepaid_amount(world: World) -> None:

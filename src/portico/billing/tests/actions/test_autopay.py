@@ -11,6 +11,7 @@ import time_machine
 from django.test import Client
 
 from portico import cast
+from portico.accounts.models import Customer
 from portico.billing import books, jobs
 from portico.billing.actions import autopay, charge, collect, dispute, methods, pay, renew
 from portico.billing.models import AutoPay, Collection, Invoice, Payment, PaymentTarget, Subscription
@@ -20,6 +21,7 @@ from portico.billing.providers.sandbox.models import Checkout
 from portico.billing.providers.sandbox.provider import Sandbox
 from portico.billing.tests.attempts import checkout_of, payer, saved_by
 from portico.billing.tests.my.pages import at_once
+from portico.billing.tests.parts import arrives
 from portico.cast import World
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 from portico.kit.models import Letter
@@ -127,6 +129,39 @@ def test_another_invoice_of_the_subscription_is_charged_on_its_due_day(world: Wo
     sweep(world.now + timedelta(days=3))
     invoice.refresh_from_db()
     assert invoice.payment_state == "paid"
+
+
+def test_each_part_is_charged_on_its_own_day_and_once(world: World) -> None:
+    saved_by(payer(world), now=world.now)
+    Customer.objects.filter(pk=world.fontaine.pk).update(payment_parts=[["30", 0], ["30", 10], ["40", 20]])
+    invoice = renewed(world)
+    parts = list(invoice.instalments.order_by("position").values_list("amount_minor", flat=True))
+    assert (len(parts), sum(parts)) == (3, invoice.total_minor)
+    for days in range(22):
+        for _again in range(2):
+            sweep(world.now + timedelta(days=days))
+        paid = Payment.objects.filter(targets__invoice=invoice).order_by("created_at")
+        assert list(paid.values_list("amount_minor", flat=True)) == parts[: 1 + (days >= 10) + (days >= 20)]
+    invoice.refresh_from_db()
+    assert (invoice.payment_state, of(invoice).state, attempts(invoice)) == ("paid", "paid", ["succeeded"] * 3)
+    assert len(set(Payment.objects.filter(targets__invoice=invoice).values_list("idempotency_key"))) == 3
+    assert books.verify() == []
+
+
+def test_a_part_that_was_given_up_and_paid_otherwise_leaves_the_next_one_its_own_plan(world: World) -> None:
+    method = saved_by(payer(world), "declines", now=world.now)
+    Customer.objects.filter(pk=world.fontaine.pk).update(payment_parts=[["30", 0], ["70", 40]])
+    invoice = renewed(world)
+    for days in range(25):
+        sweep(world.now + timedelta(days=days))
+    assert (of(invoice).state, set(attempts(invoice)), method.is_default) == ("stopped", {"failed"}, True)
+    tries = len(attempts(invoice))
+    arrives(world, invoice, invoice.instalments.get(position=1).amount_minor, now=world.now + timedelta(days=25))
+    assert (of(invoice).state, of(invoice).tries) == ("waiting", 0)
+    sweep(world.now + timedelta(days=39))
+    assert attempts(invoice).count("failed") == tries
+    sweep(world.now + timedelta(days=40))
+    assert attempts(invoice).count("failed") == tries + 1
 
 
 def test_a_declined_charge_is_tried_again_after_2_5_7_and_7_days_and_then_no_more(world: World, clock: Clock) -> None:

@@ -206,8 +206,9 @@ def test_two_workers_at_once_remind_once(world: World, monkeypatch: pytest.Monke
             Reminder, "take", lambda self: Reminder.objects.bulk_create([self], ignore_conflicts=True) != []
         )
     invoice = Invoice.objects.select_related("seller", "customer", "period", "order").get(pk=world.invoice(LATE).pk)
-    usual = DunningRules.of(world.seller)
+    usual, day_due = DunningRules.of(world.seller), invoice.due_on
+    assert day_due is not None
     late = next(stage for stage in usual.stages if stage.key == "late")
-    taken = at_once(*[lambda: dunning.take_stage(invoice, late, usual, now=at(world, 7))] * 4)
+    taken = at_once(*[lambda: dunning.take_stage(invoice, late, usual, due_on=day_due, now=at(world, 7))] * 4)
     told = Event.objects.filter(name="invoice.reminded", data__number=invoice.number).count()
     assert (sum(taken), told) == ((1, 1) if guarded else (4, 4))

@@ -207,3 +207,49 @@ def main_form_of(response: Answer, action: str) -> dict[str, str]:
     forms = html.fromstring(response.content.decode()).xpath("//main//form[@method='post'][not(@action)]")
     assert forms, action
     return dict(forms[0].form_values())
+
+
+# Payment terms ---------------------------------------------------------------------------------------------------------
+
+
+def test_sales_sets_payment_in_parts_and_sees_an_example_first(world: World, client_for: Browser) -> None:
+    client, page = client_for(world.hanna), f"{LIST}{world.fontaine.pk}/terms/"
+    typed = {"days": "30", "plan_percent": ["30", "70 %", ""], "plan_days": ["0", "30", ""]}
+    answer = client.post(page, {**typed, "do": "preview"})
+    assert answer.status_code == 200
+    amounts = html.fromstring(answer.content.decode()).xpath("//section[@aria-labelledby='example']//@data-minor")
+    assert amounts == ["30000", "70000"]
+    world.fontaine.refresh_from_db()
+    assert world.fontaine.payment_parts == []
+    assert client.post(page, {**typed, "do": "save"}).status_code == 302
+    world.fontaine.refresh_from_db()
+    assert world.fontaine.payment_parts == [["30", 0], ["70", 30]]
+    assert "30% on receipt, 70% after 30 days" in text_of(client.get(f"{LIST}{world.fontaine.pk}/"))
+    assert 'value="70"' in client.get(page).content.decode()
+    assert client.post(page, {"days": "14", "do": "save"}).status_code == 302
+    world.fontaine.refresh_from_db()
+    assert (world.fontaine.payment_parts, world.fontaine.payment_terms_days) == ([], 14)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"plan_percent": ["30", "60"], "plan_days": ["0", "30"]}, "The parts make 90 percent together."),
+        ({"plan_percent": ["30", "70"], "plan_days": ["30", "30"]}, "Each part is due later"),
+        ({"plan_percent": ["30", "many"], "plan_days": ["0", "30"]}, "Part 2: “many” is not a number"),
+        ({"plan_percent": ["30", "70"], "plan_days": ["0", ""]}, "Part 2: say after how many days"),
+        ({"plan_percent": ["100"], "plan_days": ["0"]}, "takes two to 12 parts"),
+        ({"days": "366"}, "between 0 and 365 days"),
+        ({"days": "soon"}, "between 0 and 365 days"),
+    ],
+)
+def test_terms_that_cannot_be_come_back_as_they_were_typed(
+    world: World, client_for: Browser, typed: dict[str, Any], words: str
+) -> None:
+    answer = client_for(world.hanna).post(f"{LIST}{world.fontaine.pk}/terms/", {"days": "30", **typed, "do": "save"})
+    assert answer.status_code == 400
+    assert words in text_of(answer)
+    for value in typed.get("plan_percent", []):
+        assert f'value="{value}"' in answer.content.decode()
+    world.fontaine.refresh_from_db()
+    assert world.fontaine.payment_parts == []

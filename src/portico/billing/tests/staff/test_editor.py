@@ -180,3 +180,22 @@ def test_a_limit_for_two_approvers_is_told_to_whoever_writes(world: World, clien
     assert "two approvers" not in text_of(client.get(here))
     type(world.fontaine).objects.filter(pk=world.fontaine.pk).update(second_approval_above_minor=500_000)
     assert "Above €5,000.00 the customer needs two approvers" in text_of(client.get(here))
+
+
+# Payment in parts ------------------------------------------------------------------------------------------------------
+
+
+def test_a_quotation_has_payment_terms_of_its_own_or_the_customer_s(world: World, client_for: Browser) -> None:
+    client, here = client_for(world.hanna), where(world, DRAFT, "edit/")
+    form = main_form(client.get(here))
+    assert (form["paid_in"], draft_in(world).payment_parts) == ("agreed", None)
+    parts = {"paid_in": "parts", "plan_percent": ["30", "70"], "plan_days": ["0", "30"]}
+    assert client.post(here, form | parts).status_code == 302
+    assert draft_in(world).payment_parts == [["30", 0], ["70", 30]]
+    form = main_form(client.get(here))
+    answer = client.post(here, form | parts | {"plan_percent": ["30", "60"]})
+    assert answer.status_code == 400
+    assert "The parts make 90 percent together." in text_of(answer)
+    assert draft_in(world).payment_parts == [["30", 0], ["70", 30]]
+    assert client.post(here, form | {"paid_in": "one"}).status_code == 302
+    assert draft_in(world).payment_parts == []
