@@ -13,7 +13,7 @@ from portico.accounts.models import Customer
 from portico.billing import jobs
 from portico.billing.actions import pay, reverse
 from portico.billing.books import verify
-from portico.billing.models import Invoice, Payment, PaymentRequest, PaymentRules
+from portico.billing.models import Invoice, Payment, PaymentRequest
 from portico.billing.providers.base import ReversalReport, ReversalSaid
 from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.attempts import begin, checkout_of
@@ -575,16 +575,3 @@ def test_what_has_not_arrived_cannot_be_assigned(world: World, client_for: Brows
     )
     assert answer.status_code == 409
     assert books() == before
-
-
-def test_finance_sets_the_least_amount_and_nobody_else(world: World, client_for: Browser) -> None:
-    client, page = client_for(world.omar), "/staff/payment-rules/"
-    assert client.post(page, {"least": "50.00"}).status_code == 302
-    assert PaymentRules.of(world.seller).least_part_minor == 50_00
-    assert 'value="50.00"' in client.get(page).content.decode()
-    for wrong in ("0", "-1", "much", "0.001"):
-        assert client.post(page, {"least": wrong}).status_code == 400
-    assert client_for(world.hanna).post(page, {"least": "1"}).status_code == 403
-    assert PaymentRules.of(world.seller).least_part_minor == 50_00
-    assert client.post(page, {"least": ""}).status_code == 302
-    assert PaymentRules.of(world.seller).least_part_minor is None
