@@ -2,7 +2,7 @@
 
 Each entry is whole in memory when it is written, so its sizes and checksum stand before it, where every reader finds them; the
 list of entries that a ZIP ends with grows in a temporary file. A ZIP that is written to a file can be left and gone on with:
-see `Unfinished`. Why this is not the standard library's: docs/decisions/0031-archives.md.
+see `Unfinished`. Why this is not the standard library's: docs/decisions/0032-archives.md.
 """
 
 import fcntl
