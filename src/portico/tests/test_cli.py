@@ -133,6 +133,8 @@ def books_are_checked(data: Path) -> None:
     """The command finds nothing in a fresh demo, and names the document of a row that was edited in the file."""
     checked = portico("verify-books", "--data", str(data))
     assert (checked.returncode, checked.stdout) == (0, "The books are in order.\n")
+    checked = portico("verify-books", "--chain", "--data", str(data))
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "The books are in order.")
     with closing(sqlite3.connect(data / "portico.sqlite3")) as database:
         number, line = database.execute(
             "SELECT number, line.id FROM billing_invoice JOIN billing_invoiceline line ON invoice_id = billing_invoice.id "

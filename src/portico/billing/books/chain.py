@@ -16,7 +16,7 @@ from typing import Any
 
 from portico.billing.books.papers import in_chain_order
 from portico.billing.books.violation import Violation
-from portico.billing.models import Invoice, InvoiceVat, NumberSeries
+from portico.billing.models import Instalment, Invoice, InvoiceVat, NumberSeries
 from portico.billing.models.invoice import canonical
 from portico.billing.models.number import GENESIS
 
@@ -24,7 +24,7 @@ BATCH = 5000
 CHAINED = {NumberSeries.Series.INVOICE, NumberSeries.Series.CREDIT_NOTE}
 FIELDS = (
     "id seller_id series year chain_position number kind issued_on due_on currency net_minor vat_minor total_minor "
-    "content_hash buyer_hash previous_hash hash"
+    "content_hash buyer_hash previous_hash hash instalment_count"
 ).split()
 Group = tuple[str, str, int, int]
 
@@ -55,6 +55,7 @@ def check_chain(tell: Callable[[int], object] = lambda _count: None) -> Iterator
     stream = in_chain_order().values_list(*FIELDS).iterator(chunk_size=BATCH)
     while batch := list(islice(stream, BATCH)):
         groups = groups_of([row[0] for row in batch])
+        first_due = first_due_of([row[0] for row in batch if row[-1]])
         for row in batch:
             seller, series, year = row[1], row[2], row[3]
             if end is None or (end.seller, end.series, end.year) != (seller, series, year):
@@ -65,7 +66,7 @@ def check_chain(tell: Callable[[int], object] = lambda _count: None) -> Iterator
                 end = End(seller, series, year, place=counter.first_number - 1 if counter else 0)
                 if before is not None:
                     end.hash, end.day = before.hash, before.day
-            yield from check_link(end, row, groups[row[0]])
+            yield from check_link(end, row, groups[row[0]], first_due.get(row[0], row[8]))
         count += len(batch)
         tell(count)
     if end is not None:
@@ -87,16 +88,23 @@ def groups_of(ids: list[int]) -> dict[int, list[Group]]:
     return found
 
 
+def first_due_of(ids: list[int]) -> dict[int, date]:
+    """When these papers, all in parts, were first due: what is hashed, while `due_on` of the row goes on as parts are paid."""
+    if not ids:
+        return {}
+    return dict(Instalment.objects.filter(invoice__in=ids, position=1).values_list("invoice", "due_on"))
+
+
 @lru_cache(maxsize=1000)
 def plain(rate: Decimal) -> str:
     """A rate as the shortest plain text."""
     return f"{rate.normalize():f}" if rate else "0"
 
 
-def check_link(end: End, row: tuple[Any, ...], groups: list[Group]) -> Iterator[Violation]:
-    """One document: its number, its day, its predecessor, its hash; `end` moves on to it."""
-    (_id, seller, series, year, place, number, kind, issued_on, due_on, currency, net, vat, total, content, buyer,
-     previous, own) = row  # fmt: skip
+def check_link(end: End, row: tuple[Any, ...], groups: list[Group], due_on: date | None) -> Iterator[Violation]:
+    """One document, due on `due_on` when it was issued: its number, its day, its predecessor, its hash; `end` moves on."""
+    (_id, seller, series, year, place, number, kind, issued_on, _due_on, currency, net, vat, total, content, buyer,
+     previous, own, _parts) = row  # fmt: skip
     if number != f"{series}-{year}-{place:05d}":
         yield Violation(number, "number fits its place", f"it stands at place {place} of {series}-{year}")
     if place == end.place:

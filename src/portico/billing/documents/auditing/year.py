@@ -69,7 +69,7 @@ def index_line(found: Bundled) -> bytes:
     paper, code = found.invoice, found.invoice.currency
     return line(
         [
-            paper.number, paper.issued_on, paper.due_on, paper.type_code,
+            paper.number, paper.issued_on, paper.first_due_on, paper.type_code,
             paper.refers_to.number if paper.refers_to else "", buyer_name(paper), code,
             decimal(paper.net_minor, code), decimal(paper.vat_minor, code), decimal(paper.total_minor, code),
             decimal(paper.amount_due_minor, code),

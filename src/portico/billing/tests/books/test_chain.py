@@ -12,7 +12,8 @@ from portico.billing.books import chain
 from portico.billing.books.chain import End, check_chain
 from portico.billing.books.violation import Violation
 from portico.billing.documents.auditing.year import bounds_of
-from portico.billing.models import Invoice, InvoiceVat, NumberSeries
+from portico.billing.models import Instalment, Invoice, InvoiceVat, NumberSeries
+from portico.billing.tests.parts import arrives, in_parts
 from portico.cast import World
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +34,19 @@ def test_it_is_in_order_and_ends_where_the_archive_does(world: World) -> None:
         (end,) = [one for one in ends if (one.series, one.year) == (series, world.now.year)]
         assert (end.hash, end.last, end.documents) == (bounds["last_hash"], bounds["last_number"], bounds["documents"])
         assert str(end).endswith(bounds["last_hash"])
+
+
+def test_an_invoice_in_parts_is_chained_by_its_first_day(world: World) -> None:
+    """Its row's due date goes on to the next part with the money; what was issued does not."""
+    invoice = in_parts(world)
+    first = invoice.due_on
+    arrives(world, invoice, 36_000)
+    assert invoice.due_on != first
+    assert looked()[0] == []
+    Invoice.objects.filter(pk=invoice.pk).update(content={}, content_salt="")  # erased at the end of retention
+    assert looked()[0] == []
+    Instalment.objects.filter(invoice=invoice, position=1).update(due_on="2026-01-01")
+    assert [one.document for one in looked()[0]] == [invoice.number]
 
 
 def changes() -> list[tuple[str, Callable[[Any], Any]]]:

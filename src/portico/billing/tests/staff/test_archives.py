@@ -15,6 +15,7 @@ from portico.billing.actions.archive import ask_year
 from portico.billing.models import Archive, Invoice
 from portico.billing.tests.archives import check, made, table, unpacked, work
 from portico.billing.tests.my.pages import queries_of, text_of
+from portico.billing.tests.parts import arrives, in_parts
 from portico.cast import World
 
 Browser = Callable[..., Client]
@@ -71,6 +72,18 @@ def test_the_next_year_goes_on_where_the_last_one_ended(world: World, tmp_path: 
     assert check(unpacked(before, tmp_path / "before"))[0] == 0
     old, new = json.loads(before["heads.json"])["series"], json.loads(after["heads.json"])["series"]
     assert new["INV"]["before_first"] == old["INV"]["last_hash"]
+
+
+def test_an_invoice_in_parts_is_in_order_after_its_first_part_was_paid(world: World, tmp_path: Path) -> None:
+    """The list and the chain name the day on which it was first due, whichever part is the next."""
+    invoice = in_parts(world)
+    first = invoice.due_on
+    arrives(world, invoice, 36_000)
+    files = year_of(world)
+    status, said = check(unpacked(files, tmp_path))
+    assert status == 0, said
+    (row,) = [row for row in table(files["index.csv"]) if row["number"] == invoice.number]
+    assert (row["due_date"], row["amount_due"]) == (str(first), "840.00")
 
 
 # What a stranger finds -------------------------------------------------------------------------------------------------
