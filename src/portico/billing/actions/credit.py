@@ -31,14 +31,16 @@ def credit_invoice(
     by: User,
     now: datetime,
     amount_minor: int | None = None,
+    seen_left_minor: int | None = None,
 ) -> Invoice:
     """A credit note for the whole invoice (`quantities` None), for quantities of its lines, by line id, or for an amount.
 
     What was credited before is left out; the credit note that completes the invoice takes what is left of each VAT
     group. With `invoice_again` the order's lines may be invoiced anew (the repair of a wrong invoice). `amount_minor`,
     VAT included, is spread over the VAT groups in proportion to what is left of each; it is credited for good. The
-    credit note first settles what is still due; the rest is the customer's credit. Raises Invalid for a quantity or an
-    amount beyond what is left, Conflict when nothing is left.
+    credit note first settles what is still due; the rest is the customer's credit. `seen_left_minor` is what was left when
+    the form was opened: a form that is sent twice makes one credit note. Raises Invalid for a quantity or an amount beyond
+    what is left, Conflict when nothing is left, or another sum than was seen.
     """
     if not reason.strip():
         raise Invalid(_("Say why the credit note is made: the reason stands on it."))
@@ -54,6 +56,13 @@ def credit_invoice(
     left = left_to_credit(invoice)
     if invoice.total_minor and not any(base or vat for base, vat in left.values()):
         raise Conflict(_("Nothing of this invoice is left to credit. No credit note was made."))
+    if seen_left_minor is not None and seen_left_minor != sum(base + vat for base, vat in left.values()):
+        raise Conflict(
+            _(
+                "Something of this invoice was credited meanwhile, perhaps by this very form. No further credit note was "
+                "made. Look at what is left, then credit it."
+            )
+        )
     if amount_minor is not None:
         rows, groups = _amount_rows(invoice, left, amount_minor, invoice_again=invoice_again)
     else:

@@ -88,12 +88,21 @@ def ways_of(payment: Payment) -> list[str]:
 
 
 def ask_refund(
-    *, payment: Payment, amount_minor: int, way: str, reason: str, by: User, now: datetime, iban: str = ""
+    *,
+    payment: Payment,
+    amount_minor: int,
+    way: str,
+    reason: str,
+    by: User,
+    now: datetime,
+    iban: str = "",
+    seen_minor: int | None = None,
 ) -> Refund:
     """Give money of a payment back. Commits the refund, then asks the provider unless a second person must agree first.
 
-    Raises Forbidden without the finance role; Invalid for an amount, way, account or reason that cannot be; Conflict when
-    there is not so much to give back, as when two ask at once.
+    `seen_minor` is what could go back when the form was opened: a form that is sent twice gives back once. Raises Forbidden
+    without the finance role; Invalid for an amount, way, account or reason that cannot be; Conflict when there is not so
+    much to give back, as when two ask at once, or another sum than was seen.
     """
     _need_finance(by)
     words, account = one_line(reason), str(stdnum_iban.compact(iban)) if iban.strip() else ""
@@ -106,19 +115,31 @@ def ask_refund(
     if amount_minor <= 0:
         raise Invalid(_("The amount must be above zero."))
     with transaction.atomic(durable=True):
+        payment = _lock(payment)
+        if seen_minor is not None and seen_minor != refundable_minor(payment):
+            raise Conflict(
+                _(
+                    "What can go back has changed meanwhile, perhaps by this very form. Nothing more was given back. Look at "
+                    "it again."
+                )
+            )
         refund = _take(payment, amount_minor, way=way, reason=words, iban=account, by=by, now=now)
     if refund.state == Refund.State.PENDING:
         begin_refund(refund=refund, now=now)
     return refund
 
 
-def _take(payment: Payment, amount_minor: int, *, way: str, reason: str, iban: str, by: User, now: datetime) -> Refund:
-    """Take the money off the payment and write the refund down; the caller's transaction."""
-    seller = payment.customer.seller
+def _lock(payment: Payment) -> Payment:
+    """The payment's row, locked after what it paid and the credit notes for that."""
     papers = list(Allocation.objects.filter(payment=payment, invoice__isnull=False).values_list("invoice", flat=True))
     notes = Invoice.objects.filter(refers_to__in=papers, kind=Invoice.Kind.CREDIT_NOTE).values_list("pk", flat=True)
     lock_invoices([*papers, *notes])
-    payment = locked(payment)
+    return locked(payment)
+
+
+def _take(payment: Payment, amount_minor: int, *, way: str, reason: str, iban: str, by: User, now: datetime) -> Refund:
+    """Take the money off the payment, which is locked, and write the refund down; the caller's transaction."""
+    seller = payment.customer.seller
     if payment.state != Payment.State.SUCCEEDED or amount_minor > refundable_minor(payment):
         raise Conflict(
             _(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
@@ -22,7 +23,7 @@ from portico.billing.actions.spend import own_credits, use_own_credit
 from portico.billing.documents import build
 from portico.billing.documents.issued import CII, asked_xml, issued_pdf, no_xml_reason
 from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those, ticked
-from portico.billing.models import Allocation, Dispute, Invoice
+from portico.billing.models import Allocation, Dispute, Invoice, Payment
 from portico.billing.models.instalment import standing_of
 from portico.billing.models.invoice import overdue
 from portico.billing.my import paying
@@ -216,6 +217,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "days_left": (invoice.due_on - day).days if invoice.due_on else 0,
         "soon_days": SOON_DAYS,
         "settled": settled,
+        "opened": payments_shown(request, settled),
         "label_of": label_of,
         "settled_minor": sum(allocation.amount_minor for allocation in settled),
         "credit_notes": credit_notes_of(invoice=invoice.pk),
@@ -225,6 +227,14 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "zone": invoice.seller.zone,
     }
     return render(request, "billing/my/invoices/detail.html", context)
+
+
+def payments_shown(request: MemberRequest, settled: Sequence[Allocation]) -> set[UUID]:
+    """The payments among these whose own page this member may open: of a limited one not all."""
+    keys = {one.payment_id for one in settled if one.payment_id}
+    if request.member.sees_all or not keys:
+        return keys
+    return set(Payment.objects.visible_to(request.member).filter(pk__in=keys).values_list("pk", flat=True))
 
 
 @member()

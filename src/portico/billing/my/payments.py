@@ -1,12 +1,14 @@
 """One attempt to pay, as it truly stands. The payer comes back here; nothing on this page settles anything."""
 
 import io
+from collections.abc import Sequence
+from urllib.parse import urlencode
 from uuid import UUID
 
 import segno
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -15,9 +17,9 @@ from portico.accounts.access import MemberRequest, member
 from portico.billing import providers
 from portico.billing.actions import pay
 from portico.billing.actions.charge import where_to_confirm
-from portico.billing.documents.receipt import receipt_sheet
+from portico.billing.documents.receipt import receipt_sheet, use_of
 from portico.billing.documents.render import render_pdf
-from portico.billing.models import Allocation, Payment
+from portico.billing.models import Payment, PaymentTarget
 from portico.billing.providers import label_of
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
@@ -41,11 +43,6 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
     way = providers.find(payment.provider)
     by_transfer = way is not None and way.by_transfer
     targets = list(payment.targets.select_related("invoice", "request__order__version").order_by("pk"))
-    used_minor = (
-        sum(Allocation.objects.filter(payment=payment).values_list("amount_minor", flat=True))
-        if payment.state in Payment.ARRIVED
-        else 0
-    )
     undecided = payment.state in Payment.UNDECIDED
     context = {
         "payment": payment,
@@ -53,13 +50,26 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
         "by_transfer": by_transfer,
         "instructions": pay.instructions_for(payment) if by_transfer and undecided else None,
         "stage": stage(payment, by_transfer=by_transfer),
+        "retry": again(targets),
         "asks_again": undecided and not by_transfer,
         "targets": targets,
-        "credit_minor": payment.received_minor - payment.returned_minor - used_minor,
+        "use": use_of(payment) if payment.state in Payment.ARRIVED else None,
         "zone": request.member.customer.seller.zone,
     }
     template = "billing/my/payments/_state.html" if is_fragment(request) else "billing/my/payments/detail.html"
     return render(request, template, context)
+
+
+def again(targets: Sequence[PaymentTarget]) -> str:
+    """Where the same papers are paid anew; the list of invoices where none was named."""
+    orders = [one.request.order.number for one in targets if one.request]
+    if orders:
+        return reverse("my:orders.pay", args=orders[:1])
+    numbers = [one.invoice.number for one in targets if one.invoice]
+    if len(numbers) == 1:
+        return reverse("my:invoices.pay", args=numbers)
+    asked = urlencode([("number", number) for number in numbers] or [("status", "to_pay")])
+    return f"{reverse('my:invoices.pay' if numbers else 'my:invoices.index')}?{asked}"
 
 
 def stage(payment: Payment, *, by_transfer: bool) -> str:
@@ -104,9 +114,9 @@ def authenticate(request: MemberRequest, key: UUID) -> HttpResponse:
 
 
 def received(request: MemberRequest, key: UUID) -> Payment:
-    """The payment, whose money has arrived; Conflict before that."""
+    """The payment, whose money has arrived, whatever became of it later; Conflict before that."""
     payment = find(request, key)
-    if payment.state != Payment.State.SUCCEEDED:
+    if payment.state not in Payment.ARRIVED:
         raise Conflict(_("There is a receipt as soon as the money has arrived."))
     return payment
 

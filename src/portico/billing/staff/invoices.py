@@ -33,7 +33,9 @@ from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those
 from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
 from portico.billing.models.instalment import standing_of
 from portico.billing.models.line import Line
+from portico.billing.providers import label_of
 from portico.billing.staff.orders import read_quantities
+from portico.billing.staff.seen import seen_of
 from portico.kit import formats
 from portico.kit.answers import pdf_answer, xml_answer
 from portico.kit.errors import Conflict, Invalid, Missing
@@ -41,7 +43,7 @@ from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.money import parse_amount
 from portico.kit.periods import today
 from portico.kit.spreadsheet import Column, amount, as_file, column, decimal, is_asked
-from portico.kit.text import paragraphs
+from portico.kit.text import one_line, paragraphs
 from portico.statuses import status_of
 
 STATUSES = {
@@ -207,6 +209,7 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         "is_overdue": invoice.is_overdue(day),
         "days_late": (day - invoice.due_on).days if invoice.due_on else 0,
         "allocations": settled.order_by("at"),
+        "label_of": label_of,
         "credit_notes": notes,
         "dispute": invoice.disputes.filter(solved_at=None).select_related("by").first()
         if invoice.disputed_at
@@ -299,6 +302,7 @@ def make(request: StaffRequest, invoice: Invoice, scope: str, quantities: Mappin
             reason=asked.reason,
             invoice_again=asked.invoice_again,
             amount_minor=asked.amount_minor,
+            seen_left_minor=seen_of(request.POST, "seen_left_minor"),
             by=request.user,
             now=timezone.now(),
         )
@@ -315,7 +319,10 @@ def crediting_of(request: StaffRequest, invoice: Invoice, scope: str, quantities
         raise Invalid(_("Enter the quantity to credit for at least one line."))
     amount_minor = None
     if scope == "amount":
-        amount_minor = parse_amount(request.POST.get("amount", "")[:40], invoice.currency, request.user.language)
+        text = one_line(request.POST.get("amount", ""))[:40]
+        if not text:
+            raise Invalid(_("Enter the amount to credit."))
+        amount_minor = parse_amount(text, invoice.currency, request.user.language)
     chosen = quantities if scope == "lines" else None
     return Crediting(chosen, reason, request.POST.get("again") == "yes", amount_minor)
 

@@ -139,9 +139,11 @@ def detail(request: StaffRequest, number: UUID) -> HttpResponse:
     left = payment.received_minor - payment.returned_minor - sum(one.amount_minor for one in allocations)
     paid = {one.invoice_id for one in allocations if one.invoice_id}
     freed = Invoice.objects.filter(refers_to__in=paid, kind=Invoice.Kind.CREDIT_NOTE, state=Invoice.State.ISSUED)
+    targets = list(payment.targets.select_related("invoice", "request__order").order_by("id"))
     context = {
         "payment": payment,
-        "targets": payment.targets.select_related("invoice", "request__order").order_by("id"),
+        "targets": targets,
+        "shares_known": sum(one.amount_minor for one in targets) == payment.amount_minor,  # else it was for all of them
         "allocations": allocations,
         "left_minor": left,
         "why": _(payment.review) if payment.review and payment.reviewed_at is None else "",

@@ -17,6 +17,7 @@ from portico.accounts.access import StaffRequest, staff
 from portico.billing.actions import refund as refunding
 from portico.billing.models import Payment, Refund, RefundRules
 from portico.billing.providers import label_of
+from portico.billing.staff.seen import seen_of
 from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -93,12 +94,19 @@ def new(request: StaffRequest) -> HttpResponse:
     if request.method == "POST":
         typed = {name: one_line(request.POST.get(name, ""))[:320] for name in typed}
         try:
+            amount_minor = parse_amount(typed["amount"], currency, language)
+            if amount_minor > most > 0:
+                raise Invalid(
+                    _("At most %(most)s can go back. Nothing was given back.")
+                    % {"most": formats.money(most, currency, language)}
+                )
             made = refunding.ask_refund(
                 payment=payment,
-                amount_minor=parse_amount(typed["amount"], currency, language),
+                amount_minor=amount_minor,
                 way=typed["way"],
                 reason=typed["reason"],
                 iban=typed["iban"],
+                seen_minor=seen_of(request.POST, "seen_minor"),
                 by=request.user,
                 now=timezone.now(),
             )

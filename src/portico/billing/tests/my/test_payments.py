@@ -7,12 +7,17 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.test import Client
+from lxml import html
 
 from portico import cast
 from portico.accounts.models import Membership, User
-from portico.billing.actions import pay
-from portico.billing.models import Payment
+from portico.billing.actions import pay, refund
+from portico.billing.actions.credit import credit_invoice
+from portico.billing.actions.reverse import apply_reversal
+from portico.billing.models import Payment, Refund
+from portico.billing.providers.base import ReversalReport, ReversalSaid
 from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.my.pages import books, form_of, queries_of, text_of
 from portico.cast import World
@@ -187,3 +192,101 @@ def test_a_method_that_is_not_declared_is_405(world: World, client_for: Browser,
     before = books()
     assert getattr(client_for(world.julien), method)(f"/my/payments/{payment.pk}/").status_code == 405
     assert books() == before
+
+
+# What became of the money ---------------------------------------------------------------------------------------------
+
+
+def given_back(world: World, payment: Payment, amount_minor: int) -> Refund:
+    """A refund by transfer of what the payment has to its customer's credit, or a credit note freed."""
+    return refund.ask_refund(
+        payment=payment, amount_minor=amount_minor, way="transfer", iban="FR7630006000011234567890189",
+        reason="Twice.", by=world.omar, now=world.now,
+    )  # fmt: skip
+
+
+def test_a_transfer_for_several_papers_says_what_each_of_them_got(world: World, client_for: Browser) -> None:
+    papers = [world.invoice("On-site training in Lyon"), world.invoice(OPEN)]
+    payment = pay.book_transfer(
+        customer=world.fontaine, amount_minor=200_000, received_on=world.now.date(), payer_name="A", invoices=papers,
+        by=world.omar, now=world.now,
+    )  # fmt: skip
+    told = page(client_for(world.julien), payment)
+    assert told.count("€2,000.00") == 2, "the page's name and its heading alone"
+    assert "€1,872.00" in told
+    assert "€128.00" in told
+
+
+def test_money_that_went_back_is_told_on_page_and_receipt(world: World, client_for: Browser) -> None:
+    """A part of a paid invoice is credited and goes back: neither is it the customer's credit, nor does it pay anything."""
+    client, payment = client_for(world.julien), begun(world, client_for)
+    choose(payment, "pay")
+    payment = pay.lookup_payment(payment=payment, now=world.now)
+    with transaction.atomic():
+        credit_invoice(
+            invoice=world.invoice(OPEN), quantities=None, amount_minor=30_000, reason="Goodwill", invoice_again=False,
+            by=world.omar, now=world.now,
+        )  # fmt: skip
+    asked = given_back(world, payment, 30_000)
+    told = page(client, payment)
+    assert "On its way back to you€300.00" in told
+    assert "was given back" not in told, "it was not sent yet"
+    refund.transfer_done(refund=asked, sent=True, by=world.omar, now=world.now)
+    receipt = text_of(client.get(f"/my/payments/{payment.pk}/receipt/"))
+    for words in (page(client, payment), receipt):
+        assert "Given back" in words
+        assert "300.00" in words
+        assert "768.00" in words, "what it still pays"
+        assert "our credit" not in words
+    assert "€300.00 was given back to you." in page(client, payment)
+    assert "−" not in receipt, "each paper stands there once, with what it got"
+
+
+def test_money_of_which_nothing_is_left_has_its_receipt_still(world: World, client_for: Browser) -> None:
+    payment = pay.book_transfer(
+        customer=world.fontaine, invoices=[], amount_minor=5000, received_on=world.now.date(), payer_name="A",
+        by=world.omar, now=world.now,
+    )  # fmt: skip
+    refund.transfer_done(refund=given_back(world, payment, 5000), sent=True, by=world.omar, now=world.now)
+    client = client_for(world.julien)
+    payment.refresh_from_db()
+    assert payment.state == "refunded"
+    assert "The payment of €50.00 was refunded" in page(client, payment)
+    receipt = text_of(client.get(f"/my/payments/{payment.pk}/receipt/"))
+    assert "Given back" in receipt
+    assert "Received" in receipt
+
+
+def test_what_the_bank_took_back_is_neither_paid_nor_credit(world: World, client_for: Browser) -> None:
+    client, payment = client_for(world.julien), begun(world, client_for)
+    choose(payment, "pay")
+    payment = pay.lookup_payment(payment=payment, now=world.now)
+    report = ReversalReport(ReversalSaid.OPENED, "dp_1", "", amount_minor=40_000, currency="EUR", reason="general")
+    apply_reversal(payment=payment, report=report, now=world.now)
+    for words in (page(client, payment), text_of(client.get(f"/my/payments/{payment.pk}/receipt/"))):
+        assert "Taken back by the bank" in words
+        assert "400.00" in words
+        assert "668.00" in words
+        assert "our credit" not in words
+
+
+def test_an_invoice_leads_to_its_payment_and_so_to_the_receipt(world: World, client_for: Browser) -> None:
+    client, payment = client_for(world.julien), begun(world, client_for)
+    choose(payment, "pay")
+    pay.lookup_payment(payment=payment, now=world.now)
+    invoice = client.get(f"/my/invoices/{world.invoice(OPEN).number}/").content.decode()
+    assert f'<a href="/my/payments/{payment.pk}/">' in invoice
+    assert f"/my/payments/{payment.pk}/receipt/" in client.get(f"/my/payments/{payment.pk}/").content.decode()
+
+
+def test_after_a_refusal_the_same_papers_are_paid_again(world: World, client_for: Browser) -> None:
+    client = client_for(world.julien)
+    numbers = [str(world.invoice(title).number) for title in ("On-site training in Lyon", OPEN)]
+    where = f"/my/invoices/pay/?number={numbers[0]}&number={numbers[1]}"
+    answer = client.post("/my/invoices/pay/", form_of(client.get(where)) | {"number": numbers, "provider": "sandbox"})
+    assert answer.status_code == 302
+    payment = Payment.objects.latest("created_at")
+    choose(payment, "decline")
+    pay.lookup_payment(payment=payment, now=world.now)
+    again = html.fromstring(client.get(f"/my/payments/{payment.pk}/").content.decode())
+    assert again.xpath("string(//a[normalize-space()='Try again']/@href)") == where

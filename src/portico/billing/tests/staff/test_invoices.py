@@ -11,7 +11,7 @@ from lxml import html
 
 from portico.accounts.models import Event
 from portico.billing.actions.dispute import dispute_invoice
-from portico.billing.models import Invoice, InvoiceLine
+from portico.billing.models import Invoice, InvoiceLine, Payment
 from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
 from portico.billing.tests.staff.pages import main_form
 from portico.cast import World, line, sold
@@ -257,6 +257,21 @@ def test_parts_are_credited_to_the_cent_until_nothing_is_left(world: World, clie
     assert world.invoice(OVERDUE).payment_state == "credited"
 
 
+@pytest.mark.parametrize("scope", ["lines", "amount"])
+def test_a_form_that_is_sent_twice_makes_one_credit_note(world: World, client_for: Browser, scope: str) -> None:
+    client, here = client_for(world.omar), where(world, OVERDUE, "credit/")
+    wanted = some(world, "1") if scope == "lines" else WHOLE | {"scope": "amount", "amount": "200.50"}
+    form = main_form(client.get(here)) | wanted
+    assert client.post(here, form).status_code == 302
+    before = books()
+    again = client.post(here, form)
+    assert (again.status_code, "credited meanwhile" in text_of(again)) == (409, True)
+    assert books() == before
+    assert client.post(here, main_form(client.get(here)) | wanted).status_code == 302, (
+        "the control: meant again, it is made"
+    )
+
+
 def test_an_amount_is_credited_and_the_page_says_what_is_left(world: World, client_for: Browser) -> None:
     client, here = client_for(world.omar), where(world, OVERDUE, "credit/")
     by_amount = WHOLE | {"scope": "amount", "reason": "Goodwill"}
@@ -269,7 +284,7 @@ def test_an_amount_is_credited_and_the_page_says_what_is_left(world: World, clie
         ("1671.51", {}, "no more than €1,671.50 is left"),
         ("0", {}, "above zero"),
         ("-5", {}, "above zero"),
-        ("", {}, "number"),
+        ("", {}, "Enter the amount to credit"),
         ("1.005", {}, "has no such small part"),
         ("5", {"again": "yes"}, "credited for good"),
     ):
@@ -328,6 +343,14 @@ def test_lines_of_another_invoice_are_not_credited(world: World, client_for: Bro
     )
     assert answer.status_code == 400
     assert books() == before
+
+
+def test_an_invoice_leads_to_the_payments_that_settled_it(world: World, client_for: Browser) -> None:
+    paid = Payment.objects.filter(provider="sandbox", allocations__invoice__isnull=False).latest("created_at")
+    invoice = paid.allocations.get().invoice
+    assert invoice is not None
+    page = client_for(world.omar).get(f"{LIST}{invoice.number}/")
+    assert f'<a href="/staff/payments/{paid.pk}/">Pay online (test mode)</a>' in page.content.decode()
 
 
 def test_what_was_paid_becomes_the_customer_s_credit(world: World, client_for: Browser) -> None:

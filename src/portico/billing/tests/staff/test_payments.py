@@ -20,6 +20,7 @@ from portico.billing.tests.attempts import begin, checkout_of
 from portico.billing.tests.my.pages import books, queries_of, rows_of, sums_of, text_of
 from portico.billing.tests.staff.pages import main_form
 from portico.cast import World, line, sold
+from portico.kit import formats
 
 Browser = Callable[..., Client]
 LIST = "/staff/payments/"
@@ -575,3 +576,18 @@ def test_what_has_not_arrived_cannot_be_assigned(world: World, client_for: Brows
     )
     assert answer.status_code == 409
     assert books() == before
+
+
+def test_money_for_several_papers_is_not_told_as_all_of_it_for_each(world: World, client_for: Browser) -> None:
+    papers = [world.invoice("On-site training in Lyon"), world.invoice("Go-live support, day 1")]
+    payment = pay.book_transfer(
+        customer=world.fontaine, amount_minor=200_000, received_on=world.now.date(), payer_name="A", invoices=papers,
+        by=world.omar, now=world.now,
+    )  # fmt: skip
+    told = text_of(client_for(world.omar).get(f"/staff/payments/{payment.pk}/"))
+    assert told.count("€2,000.00") == 2, "asked for and received"
+    assert "€1,872.00" in told
+    assert "€128.00" in told
+    alone = Payment.objects.filter(provider="sandbox", targets__isnull=False).latest("created_at")
+    told = text_of(client_for(world.omar).get(f"/staff/payments/{alone.pk}/"))
+    assert formats.money(alone.targets.get().amount_minor, alone.currency, "en") in told.partition("What it was for")[2]

@@ -29,7 +29,9 @@ def test_a_refund_is_asked_for_agreed_and_sent(world: World, client_for: Browser
     for wrong in ({"amount": "x"}, {"amount": "0"}, {"iban": "FR00"}, {"reason": ""}):
         assert client.post(f"{LIST}new/", form | {"iban": IBAN, "reason": "Twice."} | wrong).status_code == 400
     more = form | {"iban": IBAN, "reason": "Twice.", "amount": "2000.01"}
-    assert client.post(f"{LIST}new/", more).status_code == 409
+    told = client.post(f"{LIST}new/", more)
+    assert (told.status_code, main_form(told)["reason"]) == (400, "Twice.")
+    assert "At most €2,000.00 can go back." in text_of(told)
     answer = client.post(f"{LIST}new/", form | {"iban": IBAN, "reason": "Twice."})
     assert answer.status_code == 302
     made = Refund.objects.get()
@@ -51,6 +53,22 @@ def test_a_refund_is_asked_for_agreed_and_sent(world: World, client_for: Browser
     assert client_for(world.hanna).get(LIST).status_code == 403
     assert client.get(f"{LIST}new/?payment=x").status_code == 400
     assert client.get(f"{LIST}new/?payment=00000000-0000-4000-8000-000000000000").status_code == 404
+
+
+def test_a_form_that_is_sent_twice_gives_back_once(world: World, client_for: Browser) -> None:
+    payment = pay.book_transfer(
+        customer=world.fontaine, amount_minor=50_000, received_on=world.now.date(), payer_name="A", by=world.omar,
+        now=world.now,
+    )  # fmt: skip
+    client, where = client_for(world.omar), f"{LIST}new/?payment={payment.pk}"
+    form = main_form(client.get(where)) | {"iban": IBAN, "reason": "Twice.", "amount": "100"}
+    assert client.post(f"{LIST}new/", form).status_code == 302
+    again = client.post(f"{LIST}new/", form)
+    assert (again.status_code, "has changed meanwhile" in text_of(again)) == (409, True)
+    assert Refund.objects.count() == 1
+    anew = main_form(client.get(where)) | {"iban": IBAN, "reason": "Twice.", "amount": "100"}
+    assert client.post(f"{LIST}new/", anew).status_code == 302, "the control: meant again, it is done"
+    assert Refund.objects.count() == 2
 
 
 def test_the_limit_is_the_administrators(world: World, client_for: Browser) -> None:
