@@ -3,12 +3,16 @@
 from datetime import datetime
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import drawn, payers
+from portico.billing.instalments import due_by
 from portico.billing.models import Collection, Payment, PaymentRequest, Refund, Reversal, SavedMethod
+from portico.billing.models.instalment import standing_of
 from portico.kit.models import Letter
 from portico.kit.outbox import Drawn, kind, post
+from portico.kit.periods import today
 
 
 def payment_request(request: PaymentRequest, *, now: datetime) -> None:
@@ -196,6 +200,7 @@ def draw_autopay_failed(letter: Letter) -> Drawn | None:
     if invoice.amount_due_minor == 0:
         return None
     zone = invoice.customer.seller.zone
+    due_minor = due_by(standing_of(invoice), today(timezone.now(), zone)) if invoice.instalment_count else 0
     return drawn(
         letter,
         seller=invoice.customer.seller,
@@ -203,6 +208,7 @@ def draw_autopay_failed(letter: Letter) -> Drawn | None:
         path=reverse("my:invoices.pay", args=[invoice.number]),
         context={
             "invoice": invoice,
+            "due_minor": due_minor or invoice.amount_due_minor,  # of an invoice in parts what is due by now is charged
             "database": collection.auto_pay.subscription.database.name,
             "next_on": collection.next_at.astimezone(zone).date() if collection.next_at else None,
             "has_no_method": collection.why == "no_method",

@@ -23,8 +23,10 @@ from portico.billing.tests.attempts import checkout_of, payer, saved_by
 from portico.billing.tests.my.pages import at_once
 from portico.billing.tests.parts import arrives
 from portico.cast import World
+from portico.kit import formats
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 from portico.kit.models import Letter
+from portico.kit.outbox import render
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 Clock = time_machine.Traveller
@@ -152,6 +154,13 @@ def test_a_part_that_was_given_up_and_paid_otherwise_leaves_the_next_one_its_own
     method = saved_by(payer(world), "declines", now=world.now)
     Customer.objects.filter(pk=world.fontaine.pk).update(payment_parts=[["30", 0], ["70", 40]])
     invoice = renewed(world)
+    first = formats.money(invoice.instalments.get(position=1).amount_minor, "EUR", "en")
+    sweep(world.now)
+    drawn = render(Letter.objects.filter(event="autopay_failed", to_address="camille@fontaine.example").latest("id"))
+    assert drawn is not None
+    for words in (drawn.subject, drawn.text, drawn.html):
+        assert first in words
+        assert formats.money(invoice.total_minor, "EUR", "en") not in words, "it is the part that was not charged"
     for days in range(25):
         sweep(world.now + timedelta(days=days))
     assert (of(invoice).state, set(attempts(invoice)), method.is_default) == ("stopped", {"failed"}, True)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
+from lxml import html
 
 from portico.accounts.models import Customer
 from portico.billing import books
@@ -17,7 +19,7 @@ from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.actions.test_bank import only
 from portico.billing.tests.attempts import checkout_of, payer
 from portico.billing.tests.banks import credit as credited
-from portico.billing.tests.parts import THIRDS, THIRTY_SEVENTY, arrives, in_parts
+from portico.billing.tests.parts import THIRDS, THIRTY_SEVENTY, arrives, in_parts, plan
 from portico.cast import World, line, sold
 from portico.kit.models import Letter
 from portico.kit.outbox import render
@@ -228,3 +230,52 @@ def test_a_transfer_of_the_next_part_is_booked_by_itself(world: World, amount: i
 def test_a_transfer_of_another_amount_waits(world: World) -> None:
     entry = only(world, credited(35_000, words=f"Invoice {in_parts(world).number}"))
     assert entry.state == "open"
+
+
+# The mails ---------------------------------------------------------------------------------------------------------------
+
+
+def both_of(letter: Letter) -> tuple[str, str]:
+    """The two bodies of a mail, the subject before the words; blanks made single."""
+    drawn = render(letter)
+    assert drawn is not None
+    plain = " ".join(f"{drawn.subject} {drawn.text}".split())
+    return plain, " ".join(html.fromstring(drawn.html).text_content().split())
+
+
+@pytest.mark.parametrize(
+    ("event", "days", "said", "amount"),
+    [
+        ("invoice_issued", 0, "to be paid in parts", "€360.00"),
+        ("invoice_due", 2, "A part of invoice %s is 2 days late.", "€360.00"),
+        ("invoice_overdue", 7, "A part of invoice %s is 7 days late.", "€360.00"),
+        ("invoice_formal", 14, "A part of invoice %s was due on 9 Nov 2026", "€360.00"),
+        ("invoice_due", 30, "a part of invoice %s is due on 9 Dec 2026", "€840.00"),
+    ],
+)
+def test_both_bodies_of_a_mail_ask_for_the_part_and_not_for_all_of_it(
+    world: World, clock: time_machine.Traveller, event: str, days: int, said: str, amount: str
+) -> None:
+    invoice = in_parts(world)
+    for day in range(days + 1):
+        clock.move_to(on(world, day))
+        dunning.remind_due(on(world, day))
+    letter = Letter.objects.filter(event=event, about=f"invoice:{invoice.pk}", language="en").latest("id")
+    for words in both_of(letter):
+        assert (said % invoice.number if "%s" in said else said) in words
+        assert amount in words
+        for whole in ("Amount Due: €1,200.00", "Amount Due €1,200.00"):
+            assert whole not in words or event == "invoice_issued"
+    drawn = render(letter)
+    assert drawn is not None
+    assert event == "invoice_issued" or event == "invoice_formal" or "part of" in drawn.subject
+
+
+def test_a_mail_about_the_due_day_that_comes_late_says_so(world: World, clock: time_machine.Traveller) -> None:
+    invoice = in_parts(world, plan(("100", 0)))
+    clock.move_to(on(world, 3))
+    dunning.remind_due(on(world, 3))
+    letter = Letter.objects.filter(event="invoice_due", about=f"invoice:{invoice.pk}").latest("id")
+    for words in both_of(letter):
+        assert "3 days late" in words
+        assert "is due on" not in words
