@@ -49,7 +49,7 @@ SETTLES = F("total_minor") + F("rounding_minor") - F("prepaid_minor")
 CSV = (
     column(lazy("Date"), "on"),
     Column(lazy("What"), lambda row: KINDS[row["kind"]]),
-    column(lazy("Number"), "number"),
+    Column(lazy("Number"), lambda row: row["shown"] or row["number"]),
     column(lazy("Title"), "title"),
     column(lazy("Due date"), "due_on"),
     column(lazy("Currency"), "currency"),
@@ -270,8 +270,9 @@ def _entries(customer: Customer, cut: Cut, back: Iterable[dict[str, Any]]) -> li
     begins, ends = end_of_day(cut.start - timedelta(days=1), zone), end_of_day(cut.end, zone)
     papers = _papers(customer, cut.currency).filter(issued_on__gte=cut.start, issued_on__lte=cut.end)
     rows = papers.order_by("issued_on", "id").values(
-        "kind", "number", "title", "issued_on", "due_on", "amount_due_minor", "refers_to__number", minor=SETTLES
-    )
+        "kind", "number", "printed_number", "title", "issued_on", "due_on", "amount_due_minor", "refers_to__number",
+        "refers_to__printed_number", minor=SETTLES,
+    )  # fmt: skip
     found = [
         _entry(
             row["kind"],
@@ -280,10 +281,11 @@ def _entries(customer: Customer, cut: Cut, back: Iterable[dict[str, Any]]) -> li
             debit=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["minor"],
             credit=row["minor"] if row["kind"] == Invoice.Kind.CREDIT_NOTE else None,
             number=row["number"],
+            shown=row["printed_number"],
             title=row["title"],
             due_on=None if row["kind"] == Invoice.Kind.CREDIT_NOTE else row["due_on"],
             open_minor=row["amount_due_minor"],
-            about=row["refers_to__number"] or "",
+            about=row["refers_to__printed_number"] or row["refers_to__number"] or "",
         )
         for row in rows
     ]
@@ -328,15 +330,25 @@ def _paid_by(payments: Iterable[Any]) -> dict[Any, list[str]]:
     """The numbers of what payments settled."""
     rows = Allocation.objects.filter(payment__in=list(payments)).order_by("id")
     found: dict[Any, list[str]] = {}
-    for payment, invoice, order in rows.values_list("payment", "invoice__number", "request__order__number"):
-        found.setdefault(payment, []).append(invoice or order or "")
+    names = ("payment", "invoice__printed_number", "invoice__number", "request__order__number")
+    for payment, printed, invoice, order in rows.values_list(*names):
+        found.setdefault(payment, []).append(printed or invoice or order or "")
     return {payment: list(dict.fromkeys(numbers)) for payment, numbers in found.items()}
 
 
 def _entry(
     kind: str, on: date, currency: str, *, debit: int | None = None, credit: int | None = None, **more: Any
 ) -> dict[str, Any]:
-    empty = {"number": "", "title": "", "due_on": None, "open_minor": 0, "about": "", "key": None, "provider": ""}
+    empty = {
+        "number": "",
+        "shown": "",
+        "title": "",
+        "due_on": None,
+        "open_minor": 0,
+        "about": "",
+        "key": None,
+        "provider": "",
+    }
     return {"kind": kind, "on": on, "currency": currency, "debit_minor": debit, "credit_minor": credit} | empty | more
 
 
@@ -355,7 +367,7 @@ def statement_pdf(customer: Customer, statement: Statement, *, now: datetime) ->
         entries = [
             AccountEntry(
                 row["on"],
-                " ".join(part for part in (str(KINDS[row["kind"]]), row["number"]) if part),
+                " ".join(part for part in (str(KINDS[row["kind"]]), row["shown"] or row["number"]) if part),
                 row["title"],
                 row["due_on"],
                 row["debit_minor"],

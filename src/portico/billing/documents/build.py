@@ -18,6 +18,7 @@ from portico.billing.documents.parts import (
     buyer_values,
     contact_party,
     footer_lines,
+    names_vat_ids,
     payment_of,
     seller_party,
     seller_values,
@@ -70,6 +71,7 @@ def quotation_sheet(
     with translation.override(customer.language):
         lines = list(version.lines.all())
         priced = price_selection(version, choices, lines=lines)
+        vat_id = names_vat_ids(group.category for group in priced.groups)
         facts = [
             SheetFact(_("Date"), (version.sent_at or now).astimezone(seller.zone).date()),
             *([SheetFact(_("Valid Until"), version.valid_until)] if version.valid_until else []),
@@ -96,7 +98,7 @@ def quotation_sheet(
             issued_on=(version.sent_at or now).astimezone(seller.zone).date(),
             seller=seller_party(seller_values(seller)),
             seller_short_name=seller.short_name,
-            buyer=buyer_party(_("Prepared for"), buyer_values(customer), contact=quotation.contact),
+            buyer=buyer_party(_("Prepared for"), buyer_values(customer), contact=quotation.contact, vat_id=vat_id),
             contact=contact_party(quotation.salesperson),
             facts=tuple(facts),
             subject=version.title,
@@ -112,7 +114,7 @@ def quotation_sheet(
             if version.accepted_at and hasattr(version, "acceptance")
             else "",
             show_signature=version.signature_required,
-            footer=footer_lines(seller_values(seller)),
+            footer=footer_lines(seller_values(seller), vat_id=vat_id),
         )
 
 
@@ -130,6 +132,7 @@ def order_sheet(order: Order) -> Sheet:
     with translation.override(customer.language):
         lines: list[OrderLine] = order_lines(order=order.pk)
         priced = _priced(lines, order.currency)
+        vat_id = names_vat_ids(group.category for group in priced.groups)
         facts = [
             SheetFact(_("Date"), order.ordered_on),
             SheetFact(_("Currency"), order.currency),
@@ -149,7 +152,7 @@ def order_sheet(order: Order) -> Sheet:
             issued_on=order.ordered_on,
             seller=seller_party(seller_values(seller)),
             seller_short_name=seller.short_name,
-            buyer=buyer_party(_("Ordered by"), buyer_values(customer)),
+            buyer=buyer_party(_("Ordered by"), buyer_values(customer), vat_id=vat_id),
             facts=tuple(facts),
             subject=order.title,
             lines=tuple(_document_lines(lines)),
@@ -157,7 +160,7 @@ def order_sheet(order: Order) -> Sheet:
             sums=tuple(_sums(priced)),
             terms=term_texts(order.terms),
             stamp=_("Cancelled") if cancelled else "",
-            footer=footer_lines(seller_values(seller)),
+            footer=footer_lines(seller_values(seller), vat_id=vat_id),
         )
 
 
@@ -215,6 +218,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
     content, buyer = invoice.content, invoice.buyer
     seller = content["seller"]
     credit = invoice.kind == Invoice.Kind.CREDIT_NOTE
+    vat_id = names_vat_ids(group[0] for group in content["vat"])
     with translation.override(invoice.language):
         facts: list[SheetFact] = [SheetFact(_("Date"), _known(invoice.issued_on))]
         parts = frozen_parts(content)
@@ -242,7 +246,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
             issued_on=_known(invoice.issued_on),
             seller=seller_party(seller),
             seller_short_name=invoice.seller.short_name,
-            buyer=buyer_party(_("Billed to"), buyer),
+            buyer=buyer_party(_("Billed to"), buyer, vat_id=vat_id),
             facts=tuple(facts),
             subject=invoice.title,
             intro=invoice.reason,
@@ -266,7 +270,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
             else None,
             stamp=stamp,
             stamp_tone=tone,
-            footer=footer_lines(seller),
+            footer=footer_lines(seller, vat_id=vat_id),
         )
 
 

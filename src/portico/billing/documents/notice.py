@@ -22,7 +22,7 @@ def notice_sheet(reminder: Reminder) -> Sheet:
         lines = [
             SheetLine(
                 "line",
-                _("Invoice %(number)s") % {"number": invoice.number},
+                _("Invoice %(number)s") % {"number": invoice.shown_number},
                 detail=invoice.title,
                 net_minor=reminder.due_minor,
             )
@@ -44,14 +44,14 @@ def notice_sheet(reminder: Reminder) -> Sheet:
         return Sheet(
             kind="notice",
             title=_("Formal notice"),
-            number=str(invoice.number),
+            number=invoice.shown_number,
             currency=invoice.currency,
             language=invoice.language,
             issued_on=reminder.on,
             seller=seller_party(seller),
             seller_short_name=invoice.seller.short_name,
             buyer=buyer_party(_("To"), invoice.buyer),
-            facts=(SheetFact(_("Date"), reminder.on), SheetFact(_("Invoice"), str(invoice.number))),
+            facts=(SheetFact(_("Date"), reminder.on), SheetFact(_("Invoice"), invoice.shown_number)),
             subject=invoice.title,
             intro=_(
                 "The invoice named below was due on %(due_on)s. In spite of our reminder we have not received your payment. "

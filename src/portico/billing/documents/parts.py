@@ -33,10 +33,12 @@ def seller_party(values: Mapping[str, str]) -> SheetParty:
     return SheetParty("", values["legal_name"], address_lines(values))
 
 
-def buyer_party(heading: str, values: Mapping[str, str], contact: User | None = None) -> SheetParty:
-    """The customer, under `heading`, with the person it is for."""
+def buyer_party(
+    heading: str, values: Mapping[str, str], contact: User | None = None, *, vat_id: bool = True
+) -> SheetParty:
+    """The customer, under `heading`, with the person it is for; `vat_id` as for `footer_lines`."""
     lines = ([contact.get_full_name()] if contact else []) + list(address_lines(values))
-    if values["vat_id"]:
+    if vat_id and values["vat_id"]:
         lines.append(_("VAT %(id)s") % {"id": values["vat_id"]})
     return SheetParty(heading, values["legal_name"], tuple(lines))
 
@@ -56,11 +58,16 @@ def address_lines(values: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(part for part in (values["street"], values["street_2"], last) if part)
 
 
-def footer_lines(values: Mapping[str, str]) -> tuple[str, ...]:
-    """Company, registration and VAT id at the foot of a page."""
+def names_vat_ids(categories: Iterable[str]) -> bool:
+    """Whether a paper with these VAT categories names VAT ids: outside the scope it may not (BR-O-02 to 04, DOMAIN 2)."""
+    return "O" not in set(categories)
+
+
+def footer_lines(values: Mapping[str, str], *, vat_id: bool = True) -> tuple[str, ...]:
+    """Company, registration and VAT id at the foot of a page; without `vat_id`, the tax registration (BT-32) instead."""
     company = ", ".join(part for part in (values["legal_name"], values["legal_form_note"]) if part)
-    vat_id = _("VAT %(id)s") % {"id": values["vat_id"]} if values["vat_id"] else values["tax_registration"]
-    return tuple(part for part in (company, values["company_registration"], vat_id) if part)
+    tax = _("VAT %(id)s") % {"id": values["vat_id"]} if vat_id and values["vat_id"] else values["tax_registration"]
+    return tuple(part for part in (company, values["company_registration"], tax) if part)
 
 
 def term_texts(terms: Iterable[Any]) -> tuple[SheetText, ...]:

@@ -24,6 +24,11 @@ class Share:
         """Whether an invoice is settled, and not an order's payment request."""
         return isinstance(self.paper, Invoice)
 
+    @property
+    def number(self) -> str:
+        """The paper's number as it is printed."""
+        return self.paper.shown_number if isinstance(self.paper, Invoice) else self.paper.number
+
 
 @dataclass(frozen=True)
 class Use:
@@ -108,6 +113,4 @@ def receipt_sheet(payment: Payment, way: str) -> Sheet:
 def _line(share: Share) -> SheetLine:
     """What a part of the money settles."""
     words = _("Invoice %(number)s") if share.is_invoice else _("Payment of order %(number)s")
-    return SheetLine(
-        "line", words % {"number": share.paper.number}, detail=share.paper.title, net_minor=share.amount_minor
-    )
+    return SheetLine("line", words % {"number": share.number}, detail=share.paper.title, net_minor=share.amount_minor)

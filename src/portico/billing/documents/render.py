@@ -25,7 +25,7 @@ import typst
 
 from portico.billing.documents.coverage import FONTS, code_of, east_asian_font, plainly
 from portico.billing.documents.sheet import Sheet
-from portico.billing.documents.wording import Data, wording
+from portico.billing.documents.wording import FROM_RIGHT, Data, wording
 
 DEFAULT_ACCENT = "#17506a"
 TEMPLATES = Path(__file__).parent / "typst"
@@ -109,9 +109,12 @@ def _set(texts: Mapping[str, Data], inputs: dict[str, str], timestamp: datetime)
 
 
 def _compile(texts: Mapping[str, Data], inputs: dict[str, str], timestamp: datetime) -> bytes:
+    words = json.dumps(texts, ensure_ascii=False)
+    if FROM_RIGHT.search(words):
+        inputs = {**inputs, "turns": "yes"}
     pdf = _compiler().compile(
         format="pdf",
-        sys_inputs={**inputs, "data": json.dumps(texts, ensure_ascii=False)},
+        sys_inputs={**inputs, "data": words},
         pdf_standards=["a-3a", "ua-1"],
         timestamp=timestamp,
     )

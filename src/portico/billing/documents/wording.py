@@ -35,6 +35,8 @@ _LONG_WORD = re.compile(rf"[^\s\u200b]{{{LONGEST_WORD + 1},}}")
 _BREAKS_AFTER = re.compile(r"([@/._\-])(?=[^\s@/._\-])")
 _WIDE, _NARROW = frozenset("mwMW%@—"), frozenset(" \u00a0\u202f.,;:'’|!()[]/ijltfrI-")
 _LANGUAGE = re.compile(r"([a-z]{2,3})(?:[-_]([a-z]{2}))?$", re.IGNORECASE)
+FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+"""Hebrew, Arabic and their kin: letters that run from the right."""
 _EMAIL = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,190}$")
 
 
@@ -175,9 +177,13 @@ class Row:
     amount: str = ""
 
     def data(self) -> dict[str, Data]:
-        """For the template; `plain`: the words stand as they are, without a break of their own or a word to be broken."""
+        """For the template; `plain`: the words stand as they are, from left to right, with no break of their own."""
         words = (self.name, self.detail, *self.cells)
-        return vars(self) | {"plain": not any("\n" in text or "\u200b" in text for text in words)}
+        return vars(self) | {"plain": not any("\n" in text or "\u200b" in text or _turns(text) for text in words)}
+
+
+def _turns(text: str) -> bool:
+    return not text.isascii() and FROM_RIGHT.search(text) is not None
 
 
 def _row(sheet: Sheet, line: SheetLine) -> Row:

@@ -254,4 +254,10 @@ def attached(invoice: Invoice) -> list[Attachment]:
     if customer.delivery == customer.Delivery.EINVOICE and has_xml(invoice):
         syntax = CII if profile_of(invoice.buyer).code == "en16931" else UBL
         files.append(Attachment(f"{invoice.number}.xml", issued_xml(invoice, syntax), XML))
+    if (
+        customer.delivery == customer.Delivery.EINVOICE
+        and invoice.is_imported
+        and invoice.imported.original.media_type == XML
+    ):
+        files.append(Attachment(f"{invoice.number}.xml", invoice.imported.original.read(), XML))  # the invoice itself
     return files

@@ -175,7 +175,7 @@ def draw_payment_reversed(letter: Letter) -> Drawn | None:
     collection, zone = payment.collection, payment.customer.seller.zone
     next_at = collection.next_at if collection else None
     allocations = payment.allocations.filter(amount_minor__lt=0).select_related("invoice").order_by("pk")
-    numbers = [row.invoice.number for row in allocations if row.invoice]
+    numbers = [row.invoice.shown_number for row in allocations if row.invoice]
     return drawn(
         letter,
         seller=payment.customer.seller,
@@ -237,7 +237,9 @@ def _drawn(letter: Letter) -> Drawn:
     settled = payment.allocations.select_related("invoice", "request__order").order_by("pk")
     asked = payment.targets.select_related("invoice", "request__order").order_by("pk")
     rows = settled if payment.state in Payment.ARRIVED else asked
-    papers = [row.invoice.number if row.invoice else row.request.order.number if row.request else "" for row in rows]
+    papers = [
+        row.invoice.shown_number if row.invoice else row.request.order.number if row.request else "" for row in rows
+    ]
     return drawn(
         letter,
         seller=payment.customer.seller,

@@ -33,7 +33,7 @@ def find(request: MemberRequest, number: str) -> Invoice:
 def detail(request: MemberRequest, number: str) -> HttpResponse:
     """The credit note from its frozen copy, what it settled, and what is left of it as credit."""
     note = find(request, number)
-    spent = list(note.spent_on.values("invoice__number", "amount_minor").order_by("at"))
+    spent = list(note.spent_on.values("invoice__number", "invoice__printed_number", "amount_minor").order_by("at"))
     context = {
         "note": note,
         "no_xml": no_xml_reason(note),

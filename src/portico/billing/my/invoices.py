@@ -267,12 +267,12 @@ def pay(request: MemberRequest, number: str = "") -> HttpResponse:
     currency = paying.same_currency(invoices)
     bill = paying.Bill(
         title=(
-            _("Invoice %(number)s") % {"number": invoices[0].number}
+            _("Invoice %(number)s") % {"number": invoices[0].shown_number}
             if len(invoices) == 1
             else _("%(count)d invoices") % {"count": len(invoices)}
         ),
         back=reverse("my:invoices.detail", args=[number]) if number else reverse("my:invoices.index"),
-        rows=[(str(invoice.number), invoice.title, invoice.amount_due_minor) for invoice in invoices],
+        rows=[(invoice.shown_number, invoice.title, invoice.amount_due_minor) for invoice in invoices],
         amount_minor=sum(invoice.amount_due_minor for invoice in invoices),
         currency=currency,
         invoices=invoices,
@@ -316,7 +316,7 @@ def due_numbers(request: MemberRequest, which: str, currency: str) -> list[str]:
 
 def refuse_credit_notes(papers: Sequence[Invoice]) -> None:
     """Invalid when credit notes were selected along: they are not paid but used."""
-    notes = [str(paper.number) for paper in papers if paper.kind == Invoice.Kind.CREDIT_NOTE]
+    notes = [paper.shown_number for paper in papers if paper.kind == Invoice.Kind.CREDIT_NOTE]
     if notes:
         raise Invalid(
             _(
@@ -329,7 +329,7 @@ def refuse_credit_notes(papers: Sequence[Invoice]) -> None:
 
 def refuse_unpayable(invoice: Invoice) -> None:
     """Conflict with the reason when nothing can be paid on this invoice now."""
-    number = {"number": invoice.number}
+    number = {"number": invoice.shown_number}
     states = Invoice.PaymentState
     if invoice.payment_state == states.PAID:
         raise Conflict(_("Invoice %(number)s is already paid. Nothing was charged.") % number)

@@ -486,6 +486,31 @@ def test_alphabets_that_run_from_the_right_are_joined_and_kept() -> None:
     assert len([letter for letter in letters if "\u0600" <= letter <= "\u06ff" or letter >= "\ufb50"]) > 8
 
 
+def test_a_name_that_begins_from_the_right_is_read_from_there_as_a_whole() -> None:
+    """Its Latin end stands left of it; what begins in Latin letters or figures is read as the paper is."""
+    names = ('חברת "אופק" Ltd', "12 רחוב הים Haifa", "Ofek ספק Group")
+    title = "שם בראש"
+    paper = replace(
+        QUOTATION,
+        subject="נושא Topic",
+        buyer=SheetParty("For", title, names),
+        lines=(line("שירות Service", "1", "1", 100),),
+    )
+    places: dict[str, float] = {}  # of words, from the left edge
+
+    def seen(words: str, matrix: list[float], *_others: object) -> None:
+        places.setdefault(words.strip(), matrix[4])
+
+    pypdf.PdfReader(io.BytesIO(render_pdf(paper))).pages[0].extract_text(visitor_text=seen)
+    left = min(places["בראש"], places["שם"])
+    assert places["Ltd"] == pytest.approx(left)
+    assert places["אופק"] < places["חברת"]
+    assert places["Haifa"] > places["רחוב"]
+    assert places["Group"] > left + 20
+    assert places["Topic"] == pytest.approx(left)
+    assert places["Service"] == pytest.approx(left)
+
+
 @settings(max_examples=25)
 @given(st.text(alphabet=st.characters(), min_size=1, max_size=40))
 def test_no_name_blocks_a_paper(name: str) -> None:

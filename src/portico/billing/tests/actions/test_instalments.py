@@ -1,8 +1,10 @@
 """An invoice in parts, on the rows: frozen at issue, filled from the earliest, overdue and reminded of part by part."""
 
+import re
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from portico.billing.tests.attempts import checkout_of, payer
 from portico.billing.tests.banks import credit as credited
 from portico.billing.tests.parts import THIRDS, THIRTY_SEVENTY, arrives, in_parts, plan
 from portico.cast import World, line, sold
+from portico.kit import formats
 from portico.kit.models import Letter
 from portico.kit.outbox import render
 
@@ -158,8 +161,27 @@ def test_each_part_is_reminded_of_by_itself(world: World) -> None:
     drawn = render(letter)
     assert drawn is not None
     assert "€840.00" in drawn.text
+    said_the_same_in_text_and_html(world, invoice)
     arrives(world, invoice, 84_000, now=on(world, 45))
     assert render(letter) is None
+
+
+def said_the_same_in_text_and_html(world: World, invoice: Invoice) -> None:
+    """Both forms of each letter name the days, amounts and words of the part that it is about."""
+    from_day = invoice.first_due_on
+    assert from_day is not None
+    for letter in Letter.objects.filter(event__startswith="invoice_", about=f"invoice:{invoice.pk}"):
+        drawn = render(letter)
+        if drawn is None:
+            continue  # about the first part, which is paid
+        words = " ".join(unescape(re.sub(r"<[^>]+>", " ", drawn.html)).split())
+        for row in filter(None, map(str.strip, drawn.text.splitlines())):
+            if "http" in row or row.startswith("--"):
+                break
+            assert " ".join(row.replace(":", "").split()) in words.replace(":", ""), (letter.event, row, words)
+        part = formats.day(from_day + timedelta(days=30), "en")
+        assert part in drawn.text, letter.event
+        assert drawn.drawn is not None
 
 
 def test_a_part_that_is_never_paid_does_not_hide_the_next_one(world: World) -> None:
