@@ -6,7 +6,7 @@ Every function here runs inside the caller's transaction and calls nobody outsid
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -254,25 +254,25 @@ def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last
     """Invoice rows for the quantities between what was invoiced and `upto`, sections kept where they hold something."""
     nets: dict[tuple[str, Decimal], list[int]] = defaultdict(lambda: [0, 0])
     rows: list[InvoiceLine] = []
-    section: InvoiceLine | None = None
-    for line in lines:
-        if line.kind == Line.Kind.SECTION:
-            section = row_of(line)
-            continue
-        if line.kind == Line.Kind.NOTE and last:
-            rows.append(row_of(line))
-        if line.kind != Line.Kind.LINE:
-            continue
-        quantity = upto[line.pk] - line.invoiced_quantity
-        upto_net = pricing.share_minor(line.net_minor, line.quantity, upto[line.pk])
-        nets[line.vat_category, line.vat_rate][0] += upto_net
-        nets[line.vat_category, line.vat_rate][1] += line.net_minor
-        if quantity == 0:
-            continue
-        if section is not None:
-            rows.append(section)
-            section = None
-        rows.append(row_of(line, order_line=line, quantity=quantity, net_minor=upto_net - line.invoiced_net_minor))
+    for heading, below in _sections(lines):
+        found: list[InvoiceLine] = []
+        for line in below:
+            if line.kind == Line.Kind.NOTE and last:
+                found.append(row_of(line))
+            if line.kind != Line.Kind.LINE:
+                continue
+            quantity = upto[line.pk] - line.invoiced_quantity
+            upto_net = pricing.share_minor(line.net_minor, line.quantity, upto[line.pk])
+            nets[line.vat_category, line.vat_rate][0] += upto_net
+            nets[line.vat_category, line.vat_rate][1] += line.net_minor
+            if quantity != 0:
+                net_minor = upto_net - line.invoiced_net_minor
+                found.append(row_of(line, order_line=line, quantity=quantity, net_minor=net_minor))
+        # Notes alone keep their heading only where there were never lines below it.
+        kinds = {row.kind for row in found} if Line.Kind.LINE in {line.kind for line in below} else {Line.Kind.LINE}
+        if heading is not None and found and Line.Kind.LINE in kinds:
+            rows.append(row_of(heading))
+        rows += found
     for line in lines:
         if line.kind not in {Line.Kind.ALLOWANCE, Line.Kind.CHARGE}:
             continue
@@ -286,6 +286,19 @@ def _share_rows(lines: Sequence[OrderLine], upto: Mapping[int, Decimal], *, last
     for position, row in enumerate(rows, start=1):
         row.position = position
     return rows
+
+
+def _sections(lines: Iterable[OrderLine]) -> Iterator[tuple[OrderLine | None, list[OrderLine]]]:
+    """Each heading with what stands below it; None for what stands before the first one."""
+    heading: OrderLine | None = None
+    below: list[OrderLine] = []
+    for line in lines:
+        if line.kind == Line.Kind.SECTION:
+            yield heading, below
+            heading, below = line, []
+        else:
+            below.append(line)
+    yield heading, below
 
 
 def _deductions(deposits: Mapping[Invoice, Groups], *, start: int, language: str) -> list[InvoiceLine]:

@@ -94,6 +94,41 @@ def groups(invoices: list[Invoice]) -> dict[tuple[str, Decimal], tuple[int, int]
     return {key: (base, vat) for key, (base, vat) in sums.items() if base or vat}
 
 
+def outlined(order: Order, rows: list[tuple[str, str]]) -> None:
+    """Headings and notes around the lines: the order's rows in this order, a line being named by its place."""
+    lines = {row.name: row for row in order.lines.all()}
+    OrderLine.objects.filter(order=order).delete()
+    for position, (kind, name) in enumerate(rows, start=1):
+        row = lines[name] if kind == "line" else OrderLine(order=order, kind=kind, name=name)
+        row.position, row.pk = position, None
+        row.save(force_insert=True)
+
+
+def test_an_invoice_keeps_headings_and_notes_where_the_order_has_them(world: "World") -> None:
+    """A note below a heading stood above it; a heading over notes alone was lost."""
+    hour = (Decimal(2), Decimal(100), 0, ("S", Decimal(20)))
+    outline = [
+        ("note", "Before all"), ("section", "Works"), ("note", "About works"), ("line", "Line 1"), ("note", "After it"),
+        ("section", "More"), ("line", "Line 2"), ("section", "Remarks"), ("note", "Thanks"), ("section", "Empty"),
+    ]  # fmt: skip
+    whole, shared = an_order(world, [hour, hour]), an_order(world, [hour, hour])
+    for order in (whole, shared):
+        outlined(order, outline)
+    with transaction.atomic():
+        invoice = bill.invoice_rest(whole, by=None, now=world.now)
+    said = invoice.lines.order_by("position").values_list("kind", "name")
+    assert list(said) == outline[:-1]
+    shared.lines.filter(name="Line 1").update(delivered_quantity=2)
+    with transaction.atomic():
+        first = bill.invoice_delivered(shared, by=None, now=world.now)
+        last = bill.invoice_rest(shared, by=None, now=world.now)
+    names = [list(one.lines.order_by("position").values_list("name", flat=True)) for one in (first, last)]
+    assert names == [
+        ["Works", "Line 1"],
+        ["Before all", "About works", "After it", "More", "Line 2", "Remarks", "Thanks"],
+    ]
+
+
 @example(
     lines=[(Decimal("0.001"), Decimal("0.001"), 0, ("S", Decimal(20)))], parts=[1, 1], percent=0
 )  # soon all delivered
