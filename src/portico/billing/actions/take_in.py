@@ -14,11 +14,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from stdnum import iban as stdnum_iban
 
 from portico.accounts.models import Customer, Event, Seller, User
 from portico.billing.actions import settle
 from portico.billing.actions.issue import frozen_line, plain
+from portico.billing.documents.einvoice.profiles import unit_words
 from portico.billing.documents.reading import Found, read
 from portico.billing.documents.reading.arithmetic import TAXED
 from portico.billing.documents.reading.found import FoundLine, Party
@@ -114,7 +116,8 @@ def keep(readied: Readied, *, now: datetime, by: User | None = None) -> TakenIn:
     original = files.store(readied.content, "application/xml" if is_xml else "application/pdf")
     xml = original if is_xml else files.store(found.xml, "application/xml")
     customer, made = customer_of(found, seller, now=now)
-    invoice = _write(found, seller, customer, original, now=now, by=by)
+    with override(customer.language):
+        invoice = _write(found, seller, customer, original, now=now, by=by)
     paper = ImportedPaper.objects.create(
         invoice=invoice, syntax=found.syntax, seller_key=readied.key, printed_number=found.number, original=original,
         xml=xml, file_name=one_line(readied.file_name)[:255], due_minor=minor(found.due, found.currency),
@@ -299,7 +302,7 @@ def _rows(found: Found, invoice: Invoice) -> list[InvoiceLine]:
     rows = [
         InvoiceLine(
             invoice=invoice, position=place, kind="line", name=_name(line),
-            detail=_detail(line), quantity=_four(line.quantity), unit=line.unit[:20],
+            detail=_detail(line), quantity=_four(line.quantity), unit=unit_words(line.unit),
             unit_price=_four(line.price / line.base_quantity if line.base_quantity else line.price),
             vat_category=line.category, vat_rate=_four(line.rate), net_minor=minor(line.net, currency),
         )
@@ -334,7 +337,10 @@ def _detail(line: FoundLine) -> str:
     if _four(exact) != exact or line.base_quantity != 1:
         parts.append(
             _("Price %(price)s for %(quantity)s")
-            % {"price": f"{line.price:f}", "quantity": f"{line.base_quantity.normalize():f} {line.unit}".strip()}
+            % {
+                "price": f"{line.price:f}",
+                "quantity": f"{line.base_quantity.normalize():f} {unit_words(line.unit)}".strip(),
+            }
         )
     return "\n".join(part for part in parts if part)[:2000]
 

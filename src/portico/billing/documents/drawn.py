@@ -12,11 +12,11 @@ from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from portico.accounts.models import Seller, User
 from portico.billing.documents.build import quotation_sheet
-from portico.billing.documents.render import CannotSet, made_with, render_pdf
+from portico.billing.documents.render import made_with, render_pdf
 from portico.billing.documents.sheet import Sheet
 from portico.billing.documents.wording import wording
 from portico.billing.models import QuotationVersion
@@ -54,13 +54,16 @@ def draw_due(*, now: datetime) -> int:
     rows = QuotationVersion.objects.to_draw().select_related(*NAMED)
     found = list(rows.order_by("id")[:BATCH])
     for version in found:
-        sheet, seller = quotation_sheet(version, {}, now=now), version.quotation.seller
         try:
-            paper = files.store(render_pdf(sheet, accent=seller.accent, logo=seller.logo), "application/pdf")
-        except CannotSet:
+            sheet, seller = quotation_sheet(version, {}, now=now), version.quotation.seller
+            content = render_pdf(sheet, accent=seller.accent, logo=seller.logo)
+        except (DatabaseError, OSError):
+            raise  # the database or the disk is away, and with it everything: the sweep is tried again
+        except Exception:  # one paper stops no other
             logger.exception("a quotation could not be drawn ahead", extra={"version": version.pk})
             version.keep_paper(None, QuotationVersion.CANNOT_BE_DRAWN)
         else:
+            paper = files.store(content, "application/pdf")
             if not _kept(version, paper, key_of(sheet, seller), now=now):
                 files.drop([paper.pk])
     return len(found)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from django.utils.translation import pgettext
+
 
 @dataclass(frozen=True)
 class SheetParty:
@@ -66,6 +68,17 @@ class SheetVat:
     base_minor: int
     vat_minor: int
     note: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why no VAT is charged, in two or three words of the active language; empty where a rate says all."""
+        return {
+            "E": pgettext("VAT", "exempt"),
+            "AE": pgettext("VAT", "reverse charge"),
+            "K": pgettext("VAT", "intra-Community supply"),
+            "G": pgettext("VAT", "export"),
+            "O": pgettext("VAT", "outside the scope"),
+        }.get(self.category, "")
 
 
 @dataclass(frozen=True)

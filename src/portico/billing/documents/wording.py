@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from portico.billing.documents.coverage import printable
 from portico.billing.documents.sheet import (
@@ -298,15 +297,8 @@ def _summary(summary: SheetSummary) -> Data:
 
 
 def _rate(group: SheetVat, language: str) -> str:
-    reasons = {
-        "E": pgettext("VAT", "exempt"),
-        "AE": pgettext("VAT", "reverse charge"),
-        "K": pgettext("VAT", "intra-Community supply"),
-        "G": pgettext("VAT", "export"),
-        "O": pgettext("VAT", "outside the scope"),
-    }
     percent = "" if group.category == "O" else formats.percent(group.rate, language)
-    return ", ".join(part for part in (percent, reasons.get(group.category, "")) if part)
+    return ", ".join(part for part in (percent, group.reason) if part)
 
 
 def _foreign_vat(sheet: Sheet) -> Data:

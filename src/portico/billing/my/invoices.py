@@ -181,7 +181,7 @@ def settling(invoice: Any) -> Any:
 def credit_notes_of(invoice: Any) -> Any:
     """The credit notes that refer to an invoice."""
     notes = Invoice.objects.filter(refers_to=invoice, state=Invoice.State.ISSUED).order_by("id")
-    return notes.values("number", "issued_on", "total_minor", "currency", "reason")
+    return notes.values("number", "printed_number", "issued_on", "total_minor", "currency", "reason")
 
 
 def find(request: MemberRequest, number: str) -> Invoice:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from portico.accounts.models import Customer
 
 BILLING = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
@@ -49,9 +51,33 @@ UNITS = {
     "SET": "set sets jeu satz",
     "LS": "lump sum forfait pauschal pauschale",
 }
+PIECES = {"C62", "H87", "EA", "NAR", "NPR", "PCE", "XPP", "XPK", "LS", "1", "ZZ", "E48"}
+"""Codes that say no more than the number before them: one, piece, each, lump sum, service unit."""
+SIGNS = {
+    "KGM": "kg",
+    "GRM": "g",
+    "TNE": "t",
+    "MTR": "m",
+    "KMT": "km",
+    "MTK": "m²",
+    "MTQ": "m³",
+    "LTR": "l",
+    "KWH": "kWh",
+}
 _UNIT_OF = {word: code for code, words in UNITS.items() for word in words.split()}
 
 
 def unit_code(unit: str) -> str:
     """UN/ECE Recommendation 20 for the unit as printed; C62 ("one") for users, seats, licences and what it does not know."""
     return _UNIT_OF.get(unit.strip().lower().rstrip("."), "C62")
+
+
+def unit_words(code: str) -> str:
+    """A unit of UN/ECE Recommendation 20 as it is printed, in the active language; what is not known stands as its code."""
+    if code in PIECES:
+        return ""
+    words = {
+        "HUR": _("hours"), "DAY": _("days"), "WEE": _("weeks"), "MON": _("months"), "ANN": _("years"),
+        "MIN": _("minutes"), "XBX": _("boxes"), "BX": _("boxes"), "SET": _("sets"),
+    }  # fmt: skip
+    return words.get(code) or SIGNS.get(code) or code[:20]

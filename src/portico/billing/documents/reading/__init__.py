@@ -38,7 +38,8 @@ def read(content: bytes) -> Found:
     name = root.nsmap.get(root.prefix) or "", local(root)
     reader = READERS.get(name)
     if reader is None:
-        raise Unreadable("not_invoice", name=repr(name[1][:60]))
+        known = name[1] in {one for _space, one in READERS}  # the name is right, so its namespace is not
+        raise Unreadable("not_invoice", name=repr(name[1][:60]) + (f" ({name[0][:120]})" if known else ""))
     found = reader(root, xml)
     check(found)
     return found

@@ -6,6 +6,7 @@ piece up to a limit; a child that dies is a file that is refused, and the next f
 
 import io
 import multiprocessing
+import re
 import resource
 import zlib
 from concurrent.futures import ProcessPoolExecutor
@@ -62,7 +63,7 @@ def _take_out(content: bytes) -> Taken:
     except pikepdf.PasswordError:
         return b"", "pdf_encrypted", {}
     except pikepdf.PdfError as fault:
-        return b"", "pdf_broken", {"detail": str(fault)[:120]}
+        return b"", "pdf_broken", {"detail": _said(fault)}
     with pdf:
         if pdf.is_encrypted:
             return b"", "pdf_encrypted", {}
@@ -73,7 +74,12 @@ def _take_out(content: bytes) -> Taken:
                 return b"", "pdf_without", {}
             return _unpack(chosen.get_file().obj)
         except (pikepdf.PdfError, zlib.error, KeyError, ValueError, TypeError, AttributeError) as fault:
-            return b"", "pdf_broken", {"detail": str(fault)[:120]}
+            return b"", "pdf_broken", {"detail": _said(fault)}
+
+
+def _said(fault: Exception) -> str:
+    """What is wrong, without the name of the object in memory that the library puts before it."""
+    return re.sub(r"^stream <[^>]*>: |^<[^>]*>: ", "", str(fault)).rstrip(".")[:120]
 
 
 def _unpack(stream: "object") -> Taken:

@@ -20,7 +20,11 @@ REASONS: dict[str, tuple[str, str]] = {
         gettext_noop("The file is larger than %(megabytes)s MB."),
         gettext_noop("Send the invoice alone, without its annexes."),
     ),
-    "not_xml": (gettext_noop("The XML cannot be read: %(detail)s"), EXPORT),
+    "neither": (
+        gettext_noop("This is neither XML nor a PDF."),
+        gettext_noop("Send the e-invoice itself: its XML, or the PDF with the XML inside."),
+    ),
+    "not_xml": (gettext_noop("The XML cannot be read: %(detail)s."), EXPORT),
     "doctype": (
         gettext_noop("The XML has a document type declaration. Such a file is not opened."),
         gettext_noop("An e-invoice needs none: ask its maker for a file without."),
@@ -35,7 +39,7 @@ REASONS: dict[str, tuple[str, str]] = {
         EXPORT,
     ),
     "pdf_encrypted": (gettext_noop("The PDF is encrypted."), gettext_noop("Send it without a password.")),
-    "pdf_broken": (gettext_noop("The PDF is broken: %(detail)s"), EXPORT),
+    "pdf_broken": (gettext_noop("The PDF is broken: %(detail)s."), EXPORT),
     "pdf_without": (
         gettext_noop("This PDF holds no e-invoice: there is no factur-x.xml or zugferd-invoice.xml inside."),
         gettext_noop("A scan or a plain PDF cannot be read. Ask for Factur-X, ZUGFeRD, or the XML itself."),

@@ -1,6 +1,7 @@
 """XML from strangers: parsed without entities, network or DTD, and asked by short paths without prefixes."""
 
 import unicodedata
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, DecimalException
@@ -16,6 +17,8 @@ TURNED = dict.fromkeys(map(ord, TURNERS))
 MOST_DIGITS = 24
 MOST_TEXT = 4000
 MOST_LINES = 20_000
+BEGINNINGS = (b"<", b"\x00<", BOM_UTF16_LE, BOM_UTF16_BE)
+"""Of XML, blanks and the mark of UTF-8 left out; UTF-16 has its mark or a zero beside the first sign."""
 
 
 def parse(content: bytes) -> Element:
@@ -24,10 +27,14 @@ def parse(content: bytes) -> Element:
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
         remove_comments=True, remove_pis=True,
     )  # fmt: skip
+    if not content.removeprefix(BOM_UTF8).lstrip().startswith(BEGINNINGS):
+        raise Unreadable("neither")
     try:
         root = etree.fromstring(content, parser)
-    except (etree.XMLSyntaxError, ValueError) as fault:
-        raise Unreadable("not_xml", detail=str(fault).splitlines()[0][:200]) from None
+    except etree.XMLSyntaxError as fault:  # its text ends with a name and a line that are ours
+        raise Unreadable("not_xml", detail=str(fault.msg).splitlines()[0].rstrip(".")[:200]) from None
+    except ValueError as fault:
+        raise Unreadable("not_xml", detail=str(fault).splitlines()[0].rstrip(".")[:200]) from None
     if root.getroottree().docinfo.internalDTD is not None or root.getroottree().docinfo.doctype:
         raise Unreadable("doctype")
     return root

@@ -1,19 +1,22 @@
 """What papers say of the parties, and by which number they name an invoice."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.http import QueryDict
+from django.test import Client
 
 from portico import cast
-from portico.accounts.models import Customer
+from portico.accounts.models import Customer, User
 from portico.billing.actions import pay
 from portico.billing.actions.take_in import import_invoice
 from portico.billing.documents import build
 from portico.billing.documents.notice import notice_sheet
 from portico.billing.documents.receipt import receipt_sheet
 from portico.billing.documents.sheet import Sheet
+from portico.billing.documents.wording import wording
 from portico.billing.letters.invoices import attached
 from portico.billing.letters.payments import draw_payment_received
 from portico.billing.models import Invoice, Reminder
@@ -103,3 +106,31 @@ def test_the_original_of_an_imported_invoice_goes_with_its_mails(
     paper.customer.delivery = delivery
     assert [file.content for file in attached(paper)] == ([original] if kinds else [])
     assert Decimal(paper.total_minor) == 12100
+
+
+def test_the_page_says_of_vat_what_the_paper_says(world: World, client_for: Callable[[User], Client]) -> None:
+    """Outside the scope there is no rate, neither in a column nor in the summary; otherwise the reason stands beside it."""
+    for who, user, reason in (
+        (world.fjord, world.ingrid, "outside the scope"), (world.lindner, world.lena, "0%, reverse charge")
+    ):  # fmt: skip
+        invoice = Invoice.objects.filter(customer=who, kind="invoice").latest("id")
+        page = client_for(user).get(f"/my/invoices/{invoice.number}/").content.decode()
+        assert f'<th scope="row">{reason}</th>' in page
+        assert ('data-label="VAT"' in page) is (who == world.lindner)
+        said = wording(build.invoice_sheet(invoice, live=False))
+        assert reason in str(said["vat"])
+        assert ("VAT" in said["columns"]) is (who == world.lindner)  # type: ignore[operator]
+
+
+def test_the_page_of_an_imported_invoice_tells_which_file_is_the_original(
+    world: World, old: Invoice, client_for: Callable[[User], Client]
+) -> None:
+    original = pdf_with(ubl(id="OLD-79", buyer=world.fontaine.legal_name, buyer_vat=world.fontaine.vat_id))
+    paper = import_invoice(content=original, file_name="old.pdf", seller=world.seller, now=world.now).invoice
+    for number, as_pdf in ((old.number, False), (paper.number, True)):
+        for user, face in ((world.camille, "my"), (world.omar, "staff")):
+            page = client_for(user).get(f"/{face}/invoices/{number}/").content.decode()
+            assert ("The e-invoice inside it" in page, "The original" in page) == (as_pdf, not as_pdf)
+            assert page.count("This document comes from another system") == 1
+            if face == "staff":
+                assert "<dt>Imported</dt>" in page

@@ -14,6 +14,7 @@ from portico.billing.actions import decide, send
 from portico.billing.documents import build, drawn, render, wording
 from portico.billing.models import Acceptance, Quotation, QuotationVersion
 from portico.cast import World
+from portico.kit import files
 from portico.kit.files import StoredFile
 from portico.privacy.erasing import identity
 
@@ -175,3 +176,35 @@ def test_other_words_for_the_same_sheet_are_another_paper(world: World, monkeypa
     assert drawn.key_of(sheet, version.quotation.seller) == before
     monkeypatch.setattr(wording, "_", lambda text: f"{text}!")
     assert drawn.key_of(sheet, version.quotation.seller) != before
+
+
+def test_a_paper_that_cannot_be_made_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    while jobs.quotation_papers(world.now):
+        pass
+    first, second = offered(world), offered(world)
+    make = build.quotation_sheet
+
+    def broken(version: QuotationVersion, *given: Any, **more: Any) -> Any:
+        if version.quotation == first:
+            raise ValueError("a fault nobody thought of")
+        return make(version, *given, **more)
+
+    monkeypatch.setattr(drawn, "quotation_sheet", broken)
+    while jobs.quotation_papers(world.now):
+        pass
+    assert (current(first).paper, current(first).paper_key) == (None, QuotationVersion.CANNOT_BE_DRAWN)
+    assert current(second).paper is not None
+    monkeypatch.setattr(drawn, "quotation_sheet", make)
+    assert accepted(world, first).pdf.read().startswith(b"%PDF")
+
+
+def test_a_disk_that_is_full_marks_no_paper(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    quotation = offered(world)
+
+    def full(*_given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "store", full)
+    with pytest.raises(OSError, match="No space"):
+        jobs.quotation_papers(world.now)
+    assert current(quotation).paper_key == ""

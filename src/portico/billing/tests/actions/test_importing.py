@@ -100,7 +100,7 @@ def test_a_zip_brings_its_files_whatever_their_folders(people: World) -> None:
     }
     job = sent(people, all_zip=zip_of(inside))
     assert worked(people, job) == {
-        "all.zip": "unpacked", "a.xml": "imported", "b.xml": "imported", "c.pdf": "imported", "list.csv": "not_xml",
+        "all.zip": "unpacked", "a.xml": "imported", "b.xml": "imported", "c.pdf": "imported", "list.csv": "neither",
         "more.zip": "zip_nested",
     }  # fmt: skip
 
@@ -147,7 +147,7 @@ def test_a_zip_that_lies_about_sizes_is_not_unpacked_beyond_them(people: World) 
 def test_a_member_larger_than_an_invoice_is_refused_by_itself(people: World) -> None:
     noise = os.urandom(1_000_000)
     job = sent(people, a_zip=zip_of({"a.xml": noise * 21, "b.xml": ubl(id="B"), "noise": noise}))
-    assert worked(people, job) == {"a.zip": "unpacked", "a.xml": "too_large", "b.xml": "imported", "noise": "not_xml"}
+    assert worked(people, job) == {"a.zip": "unpacked", "a.xml": "too_large", "b.xml": "imported", "noise": "neither"}
 
 
 # Limits ----------------------------------------------------------------------------------------------------------------

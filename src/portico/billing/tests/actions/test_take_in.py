@@ -248,6 +248,27 @@ def test_the_pdf_with_the_invoice_inside_is_what_is_kept(people: World, name: st
     assert invoice.imported.xml.read() == ubl()
 
 
+@pytest.mark.parametrize(
+    ("code", "words"), [("C62", ""), ("XPP", ""), ("DAY", "Tage"), ("HUR", "Stunden"), ("KGM", "kg"), ("XYZ", "XYZ")]
+)
+def test_units_are_words_of_the_customers_language(people: World, code: str, words: str) -> None:
+    """A code of UN/ECE Recommendation 20 means nothing to a reader; one that is not known says at least what stood there."""
+    Customer.objects.filter(pk=people.lindner.pk).update(language="de")
+    content = ubl(buyer_vat=people.lindner.vat_id).replace(b'unitCode="C62"', f'unitCode="{code}"'.encode())
+    invoice = take(content, people).invoice
+    assert invoice.customer == people.lindner
+    assert InvoiceLine.objects.get(invoice=invoice).unit == words
+    assert not books.verify()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_other_encodings_are_read(people: World, encoding: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    head = '<?xml version="1.0"?>'
+    invoice = take((mark + ubl(head=head, buyer="Łódź Ελλάς GmbH").decode()).encode(encoding), people).invoice
+    assert invoice.customer.legal_name == "Łódź Ελλάς GmbH"
+
+
 def bomb() -> bytes:
     """A PDF whose attachment unfolds to 400 MB."""
     pdf, out = pikepdf.new(), io.BytesIO()
@@ -263,7 +284,13 @@ def bomb() -> bytes:
 
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "empty"),
-    "no xml": (lambda: b"hello", "cannot be read"),
+    "no xml": (lambda: b"hello", "neither XML nor a PDF"),
+    "picture": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(200), "neither XML nor a PDF"),
+    "half of it": (lambda: ubl()[:900], "cannot be read: [^<>]*, line 1, column [0-9]+\\. Export"),
+    "an order": (
+        lambda: ubl().replace(b"xsd:Invoice-2", b"xsd:Order-2"),
+        r"its root is 'Invoice' \(urn:oasis:names:specification:ubl:schema:xsd:Order-2\)",
+    ),
     "another xml": (lambda: b"<html/>", "not an invoice"),
     "entity": (
         lambda: ubl(head='<!DOCTYPE i [<!ENTITY x SYSTEM "file:///etc/passwd">]>', note="&x;"),
@@ -284,7 +311,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "deep": (lambda: b"<a>" * 100_000, "cannot be read"),
     "pdf without": (lambda: pdf_with(b"<x/>", "letter.xml"), "no e-invoice"),
     "encrypted": (lambda: pdf_with(ubl(), password="s3cret"), "encrypted"),
-    "broken": (lambda: pdf_with(ubl())[:300], "broken"),
+    "broken": (lambda: pdf_with(ubl())[:300], "^The PDF is broken: [^<>]*\\. Export"),
     "bomb": (bomb, "20 MB"),
 }
 
