@@ -89,6 +89,10 @@ class Statement:
     ages: Sequence[Age]
     credit_minor: int
     """What of payments and credit notes settles nothing yet, today."""
+    in_payment_minor: int = 0
+    """What of the open sum is on its way."""
+    disputed_minor: int = 0
+    """What of it is being looked into."""
 
     @property
     def open_minor(self) -> int:
@@ -154,18 +158,22 @@ def statement_of(customer: Customer, cut: Cut, *, now: datetime) -> Statement:
     for entry in entries:
         balance += (entry["debit_minor"] or 0) - (entry["credit_minor"] or 0)
         entry["balance_minor"] = balance
+    states = Invoice.PaymentState
+    held = open_by_state(customer, cut.currency, now=now)
     return Statement(
         cut,
         opening,
         entries,
         balance,
-        ages_of(customer, cut.currency, now=now),
+        ages_of(held),
         sums["credit"],
+        in_payment_minor=sum(row["minor"] for row in held if row["payment_state"] == states.IN_PAYMENT),
+        disputed_minor=sum(row["minor"] for row in held if row["payment_state"] == states.DISPUTED),
     )
 
 
-def ages_of(customer: Customer, currency: str, *, now: datetime) -> list[Age]:
-    """What is open today by how late it is, each part by its own day; one statement."""
+def open_by_state(customer: Customer, currency: str, *, now: datetime) -> list[dict[str, Any]]:
+    """What is open today by how late it is, each part by its own day, and by its state; one statement."""
     day = today(now, customer.seller.zone)
     late = [
         When(part_due_on__lt=day - timedelta(days=first - 1), then=Value(key))
@@ -173,18 +181,22 @@ def ages_of(customer: Customer, currency: str, *, now: datetime) -> list[Age]:
         if first is not None
     ]
     rows = Invoice.objects.by_part().filter(customer=customer, currency=currency)
-    found = {
-        row["bucket"]: row
-        for row in rows.annotate(bucket=Case(*late, default=Value("0"), output_field=CharField()))
+    return list(
+        rows.annotate(bucket=Case(*late, default=Value("0"), output_field=CharField()))
         .order_by()
-        .values("bucket")
+        .values("bucket", "payment_state")
         .annotate(minor=Sum("part_left_minor"), count=Count("pk", distinct=True))
-    }
-    none = {"minor": 0, "count": 0}
-    return [
-        Age(key, label, int(found.get(key, none)["minor"]), int(found.get(key, none)["count"]))
-        for key, label, _first, _last in BUCKETS
-    ]
+    )
+
+
+def ages_of(held: Iterable[dict[str, Any]]) -> list[Age]:
+    """The same by how late it is alone; an invoice has one state, so that none is counted twice."""
+    minor: dict[str, int] = defaultdict(int)
+    count: dict[str, int] = defaultdict(int)
+    for row in held:
+        minor[row["bucket"]] += int(row["minor"])
+        count[row["bucket"]] += int(row["count"])
+    return [Age(key, label, minor[key], count[key]) for key, label, _first, _last in BUCKETS]
 
 
 def _credit(customer: Customer, currency: str) -> tuple[Any, ...]:

@@ -118,10 +118,24 @@ def parse_decimal(text: str, language: str = "en", *, point_may_group: bool = Fa
     return Decimal(f"{read[1]}{digits}.{read[3] or '0'}").normalize() + 0
 
 
+def _bare(text: str, currency: str, language: str) -> str:
+    """The number without the sign or code of `currency` at one of its ends."""
+    plain = text.strip()
+    for sign in (currency, locale_of(language).currency_symbols.get(currency, currency)):
+        if plain.upper().startswith(sign.upper()):
+            return plain[len(sign) :]
+        if plain.upper().endswith(sign.upper()):
+            return plain[: -len(sign)]
+    return plain
+
+
 def parse_amount(text: str, currency: str, language: str = "en") -> int:
-    """An amount as a person writes it, in minor units of `currency`; Invalid with more decimals than the currency has."""
+    """An amount as a person writes it, in minor units of `currency`; Invalid with more decimals than the currency has.
+
+    The sign or code of that currency may stand at either end, as pages show it; of another one is refused.
+    """
     decimals = exponent(currency)
-    minor = parse_decimal(text, language, point_may_group=decimals < 3).scaleb(decimals)
+    minor = parse_decimal(_bare(text, currency, language), language, point_may_group=decimals < 3).scaleb(decimals)
     if minor % 1:
         raise Invalid(_("%(code)s has no such small part. Round the amount.") % {"code": currency})
     return int(minor)

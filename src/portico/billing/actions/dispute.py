@@ -56,7 +56,7 @@ def dispute_invoice(
         _refuse_wrong_member(invoice, by)
         if not message.strip():
             raise Invalid(_("Say in a few words what is wrong, so that we can look into it."))
-    if reason not in Dispute.Reason.values:
+    if reason not in dict(Dispute.Reason.of_people()):
         raise Invalid(_("Choose what is wrong."))
     if len(message.strip()) > LONGEST:
         raise Invalid(_("Write at most %(most)d characters.") % {"most": LONGEST})

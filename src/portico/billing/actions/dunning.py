@@ -2,8 +2,9 @@
 
 Each stage is reached once for an invoice, whoever looks and how often. A formal notice follows a reminder, never comes
 first; after a time without a worker nobody is reminded of what lies too long back: that is for people to talk. Nothing is
-sent while an invoice is disputed or paused, or a payment of it is on its way. Handing over means: the subscription that the
-invoice is for is marked (`subscription.in_arrears`), and the renewal's life cycle decides what follows (`in_arrears`).
+sent while an invoice is disputed or paused, or a payment of it is on its way or of unknown outcome. Handing over means: the
+subscription that the invoice is for is marked (`subscription.in_arrears`), and the renewal's life cycle decides what follows
+(`in_arrears`).
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,15 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer, Event, Seller, User
 from portico.billing import letters
 from portico.billing.late import Claim, claim_of
-from portico.billing.models import DunningPause, DunningRules, Invoice, Reminder, Subscription
+from portico.billing.models import (
+    DunningPause,
+    DunningRules,
+    Invoice,
+    Payment,
+    PaymentTarget,
+    Reminder,
+    Subscription,
+)
 from portico.billing.models.dunning import Stage
 from portico.billing.models.instalment import standing_of
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
@@ -72,11 +81,16 @@ def reached(seller: Seller, stage: Stage, following: Stage | None, stages: Itera
 
 
 def owed(seller: Seller, day: date) -> Any:
-    """What is open, can be paid, and is not paused; a row for each part of an invoice that is paid in parts."""
+    """What is open, can be paid, and is not paused; a row for each part of an invoice that is paid in parts.
+
+    Nor what was perhaps paid already: an attempt for it of which the provider has not said what became.
+    """
+    unknown = PaymentTarget.objects.filter(open=True, payment__state=Payment.State.UNKNOWN)
     pauses = DunningPause.objects.filter(DunningPause.holding(day))
     return (
         Invoice.objects.by_part()
         .filter(seller=seller, payment_state__in=Invoice.PAYABLE, due_on__isnull=False)
+        .exclude(Exists(unknown.filter(invoice=OuterRef("pk"))))
         .exclude(Exists(pauses.filter(invoice=OuterRef("pk"))))
         .exclude(Exists(pauses.filter(customer=OuterRef("customer"), invoice=None)))
     )

@@ -33,6 +33,11 @@ class Dispute(models.Model):
         OTHER = "other", lazy("Something else")
         BANK = "bank", lazy("The payer's bank took the payment back")
 
+        @classmethod
+        def of_people(cls) -> list[tuple[str, str]]:
+            """What somebody may choose: that the bank took money back is known from the bank alone."""
+            return [(value, label) for value, label in cls.choices if value != cls.BANK]
+
     class Outcome(models.TextChoices):
         STANDS = "stands"
         CREDITED = "credited"

@@ -399,7 +399,7 @@ def dispute(request: MemberRequest, number: str) -> HttpResponse:
         raise Conflict(_("This invoice is settled or disputed already. Nothing was changed."))
     context = {
         "invoice": invoice,
-        "reasons": [(value, label, "") for value, label in Dispute.Reason.choices],
+        "reasons": [(value, label, "") for value, label in Dispute.Reason.of_people()],
         "posted": request.POST,
         "problem": problem,
     }

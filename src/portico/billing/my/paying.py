@@ -188,7 +188,10 @@ def part_of(request: MemberRequest, bill: Bill) -> int | None:
         if taken == "other":
             raise Invalid(_("Enter the amount that you want to pay. Nothing was charged."))
         return None
-    return parse_amount(text, bill.currency, request.user.language)
+    try:
+        return parse_amount(text, bill.currency, request.user.language)
+    except Invalid as refusal:
+        raise Invalid(_("%(why)s Nothing was charged.") % {"why": refusal.message}) from None
 
 
 @prepared

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.kit.errors import Invalid
-from portico.kit.formats import amount, quantity
+from portico.kit.formats import amount, money, quantity
 from portico.kit.money import (
     EXPONENTS,
     MOST_MINOR,
@@ -174,6 +174,18 @@ def test_what_is_shown_can_be_typed_and_never_means_something_else(value: Decima
 @given(st.integers(-(10**11), 10**11), st.sampled_from(["EUR", "JPY", "KWD"]), st.sampled_from(LANGUAGES))
 def test_an_amount_shown_can_be_typed(minor: int, currency: str, language: str) -> None:
     assert parse_amount(amount(minor, currency, language), currency, language) == minor
+
+
+@given(st.integers(0, 10**11), st.sampled_from(["EUR", "JPY", "KWD", "USD", "CHF"]), st.sampled_from(LANGUAGES))
+def test_an_amount_shown_with_its_currency_can_be_typed(minor: int, currency: str, language: str) -> None:
+    assert parse_amount(money(minor, currency, language), currency, language) == minor
+    assert parse_amount(f"{currency} {amount(minor, currency, language)}", currency, language) == minor
+
+
+@pytest.mark.parametrize("text", ["100 USD", "$100", "US$100", "€", "EUR", "€€5", "€5€", "EUR 5 €", "5 EURO"])
+def test_another_currency_or_a_sign_too_many_is_no_amount(text: str) -> None:
+    with pytest.raises(Invalid, match="is not a number"):
+        parse_amount(text, "EUR")
 
 
 def test_a_german_point_groups_where_the_currency_has_no_three_decimals() -> None:

@@ -152,6 +152,7 @@ def test_staff_note_what_they_were_told_and_no_letter_is_written(world: World) -
         ({"message": "x" * 4001}, Invalid, "4000"),
         ({"reason": "because"}, Invalid, "Choose what is wrong"),
         ({"reason": ""}, Invalid, "Choose what is wrong"),
+        ({"reason": "bank"}, Invalid, "Choose what is wrong"),
     ],
 )
 def test_an_objection_that_says_nothing_is_refused(

@@ -9,6 +9,7 @@ from portico.accounts.models import Event
 from portico.billing import books
 from portico.billing.actions import dunning, pay
 from portico.billing.models import DunningRules, Invoice, Reminder
+from portico.billing.tests.attempts import begin
 from portico.billing.tests.my.pages import at_once
 from portico.cast import World
 from portico.kit.errors import Conflict, Forbidden, Invalid
@@ -59,6 +60,17 @@ def test_every_stage_comes_once_on_its_day(world: World) -> None:
 def test_after_a_time_without_a_worker_only_what_helps_is_sent(world: World, late: int, wanted: list[str]) -> None:
     dunning.remind_due(at(world, late))
     assert [stage for stage, _days in stages(world)] == wanted
+
+
+def test_nobody_is_reminded_of_what_was_perhaps_paid(world: World) -> None:
+    """The provider has not said what became of an attempt: reminders go on as soon as it is known that nothing was charged."""
+    payment = begin(world, invoice=world.invoice(LATE), now=at(world, 5))
+    pay.not_known(payment, now=at(world, 5))
+    day_by_day(world, 6, 9)
+    assert stages(world) == []
+    pay.cancel_payment(payment=payment, now=at(world, 10))
+    day_by_day(world, 10, 10)
+    assert stages(world) == [("late", 10)]
 
 
 def test_a_formal_notice_leaves_time_after_the_reminder(world: World) -> None:

@@ -10,10 +10,12 @@ from django.test import Client
 from lxml import html
 
 from portico.billing.actions import pay
+from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.models import Invoice, Payment
-from portico.billing.statement import Cut, Statement, ages_of, statement_of
+from portico.billing.statement import Cut, Statement, ages_of, open_by_state, statement_of
 from portico.billing.tests.my.pages import form_of, queries_of, sums_of, text_of
 from portico.cast import World
+from portico.kit import formats
 from portico.kit.periods import today
 
 Browser = Callable[..., Client]
@@ -75,7 +77,29 @@ def test_what_is_open_is_told_by_how_late_it_is(world: World) -> None:
         Invoice.objects.filter(pk=invoice.pk).update(due_on=day - timedelta(days=late))
         wanted[key] += invoice.amount_due_minor
     assert open_ones.count() <= 6
-    assert {age.key: age.minor for age in ages_of(world.fontaine, "EUR", now=world.now)} == wanted
+    assert {age.key: age.minor for age in ages_of(open_by_state(world.fontaine, "EUR", now=world.now))} == wanted
+
+
+def test_what_of_the_open_balance_is_on_its_way_or_disputed_is_said(world: World, client_for: Browser) -> None:
+    client = client_for(world.julien)
+    told = text_of(client.get(PAGE))
+    assert "of it in payment: €432.00" in told
+    assert "of it disputed" not in told
+    invoice = world.invoice("On-site training in Lyon")
+    dispute_invoice(invoice=invoice, by=world.hanna, reason="amount", now=world.now)
+    made = statement_of(world.fontaine, Cut("EUR", date(2025, 12, 1), world.now.date()), now=world.now)
+    assert (made.in_payment_minor, made.disputed_minor) == (43_200, invoice.amount_due_minor)
+    assert "of it disputed: €1,872.00" in text_of(client.get(PAGE))
+    balances = html.fromstring(client.get("/my/invoices/").content.decode()).xpath("//dl[@class='facts']")[0]
+    rest = formats.money(made.open_minor - made.in_payment_minor - made.disputed_minor, "EUR", "en")
+    assert rest in balances.text_content(), "the list names what can be paid, and the two make the same"
+
+
+def test_the_list_leads_to_paying_all_that_is_overdue(world: World, client_for: Browser) -> None:
+    page = html.fromstring(client_for(world.julien).get("/my/invoices/").content.decode())
+    where = page.xpath("//a[contains(., 'Pay all that is overdue')]/@href")
+    assert where == ["/my/invoices/pay/?due=overdue&currency=EUR"]
+    assert "Pay 2 invoices" in text_of(client_for(world.julien).get(where[0]))
 
 
 def test_the_page_shows_it_and_all_that_is_overdue_is_paid_at_once(world: World, client_for: Browser) -> None:
