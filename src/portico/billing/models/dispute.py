@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.models import User
@@ -34,7 +35,7 @@ class Dispute(models.Model):
         BANK = "bank", lazy("The payer's bank took the payment back")
 
         @classmethod
-        def of_people(cls) -> list[tuple[str, str]]:
+        def of_people(cls) -> "list[tuple[str, str | Promise]]":
             """What somebody may choose: that the bank took money back is known from the bank alone."""
             return [(value, label) for value, label in cls.choices if value != cls.BANK]
 
