@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Event, Seller, User
 from portico.billing import letters, pricing
 from portico.billing.actions import bill, standing
-from portico.billing.actions.settle import release_request
 from portico.billing.models import (
     Change,
     Database,
@@ -394,10 +393,4 @@ def cancel_order(*, order: Order, by: User | None, now: datetime) -> None:
                     )
                     % {"number": invoice.number}
                 )
-        order.cancel(by=by, now=now)
-        for request in order.payment_requests.filter(state=PaymentRequest.State.OPEN):
-            for payment in release_request(request):
-                payment.ask_review("paid for an order that was cancelled")
-            request.cancel(now=now)
-        order.changes.filter(state=Change.State.PENDING).update(state=Change.State.CANCELLED)
-        Event.record("order.cancelled", order, now=now, by=by, customer=order.customer, number=order.number)
+        standing.cancel_waiting(order, by=by, now=now)

@@ -23,6 +23,7 @@ from portico.billing.actions.arrears import late_papers, papers_of, reactivate, 
 from portico.billing.actions.issue import issue_papers
 from portico.billing.actions.renew import Due, Renewing, paper, price_lines, reprice
 from portico.billing.actions.send import withdraw_version
+from portico.billing.actions.settle import release_request
 from portico.billing.models import (
     Change,
     Invoice,
@@ -222,13 +223,10 @@ def end(row: Subscription, *, on: date, now: datetime, why: str, by: User | None
 
 
 def cancel_waiting(order: Order, *, by: User | None, now: datetime) -> None:
-    """An order that waits for money is cancelled with what it was for; what was paid of it is credit for staff to look at."""
+    """An order is cancelled with what it was for; what was paid of its request is credit for staff to look at."""
     order.cancel(by=by, now=now)
     for request in order.payment_requests.filter(state=PaymentRequest.State.OPEN):
-        waiting = request.allocations.filter(invoice=None).select_related("payment")
-        payments = [one.payment for one in waiting if one.payment is not None]
-        waiting.delete()
-        for payment in payments:
+        for payment in release_request(request):
             payment.ask_review("paid for an order that was cancelled")
         request.cancel(now=now)
     order.changes.filter(state=Change.State.PENDING).update(state=Change.State.CANCELLED)

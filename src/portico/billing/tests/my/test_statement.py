@@ -92,6 +92,7 @@ def test_what_of_the_open_balance_is_on_its_way_or_disputed_is_said(world: World
     assert "of it disputed: €1,872.00" in text_of(client.get(PAGE))
     balances = html.fromstring(client.get("/my/invoices/").content.decode()).xpath("//dl[@class='facts']")[0]
     rest = formats.money(made.open_minor - made.in_payment_minor - made.disputed_minor, "EUR", "en")
+    assert "Disputed€1,872.00" in " ".join(balances.text_content().split()).replace(" ", "")
     assert rest in balances.text_content(), "the list names what can be paid, and the two make the same"
 
 
