@@ -22,7 +22,8 @@ OENB = "oenb"
 HALF_YEARS: dict[str, dict[tuple[int, int], Decimal]] = {
     # European Central Bank, main refinancing operations, rate in force on the first day of the half-year. Through 2024, 2nd
     # half: table of the Banque de France (banque-france.fr/en/policy-rates, read for this file); 2025, 1st half: quoted in
-    # the Bundesbank's announcement of 2.27 %. Later ones were not compared with a source: `CHECKED_THROUGH`.
+    # the Bundesbank's announcement of 2.27 %; both again in the dated table of retout.fr. 2.15 % from July 2025 through
+    # 1 January 2026: quoted with the Bundesbank's announcement for that day (as reported by state-of.biz).
     ECB: {
         (2023, 1): Decimal("2.5"),
         (2023, 2): Decimal(4),
@@ -33,7 +34,8 @@ HALF_YEARS: dict[str, dict[tuple[int, int], Decimal]] = {
         (2026, 1): Decimal("2.15"),
     },
     # Deutsche Bundesbank, Basiszinssatz nach § 247 (1) BGB: moves by the points that the rate above moved, from -0.88 on
-    # 1 January 2021 (the Bundesbank's announcement); 2.27 on 1 January 2025 as announced.
+    # 1 January 2021 (the Bundesbank's announcement); 2.27 on 1 January 2025 as announced; "unchanged at 1.27" on 1 January
+    # 2026, as reported of its announcement.
     BUNDESBANK: {
         (2023, 1): Decimal("1.62"),
         (2023, 2): Decimal("3.12"),
@@ -43,15 +45,17 @@ HALF_YEARS: dict[str, dict[tuple[int, int], Decimal]] = {
         (2025, 2): Decimal("1.27"),
         (2026, 1): Decimal("1.27"),
     },
-    # Oesterreichische Nationalbank, Basiszinssatz, as quoted by solidbau.at (2023) and finanzrechner.at (2024). It moves in
-    # steps of half a point at least, so that it cannot be told from the rate above; later ones are not known here.
+    # Oesterreichische Nationalbank, Basiszinssatz on the first day of the half-year: its own page on business arrears
+    # (oenb.at, "Interest rates on business arrears"), which was read as it stood in 2024. It moves in steps of half a point
+    # at least, so that it cannot be told from the rate above; later ones are not known here.
     OENB: {
         (2023, 1): Decimal("1.88"),
+        (2023, 2): Decimal("3.38"),
         (2024, 1): Decimal("3.88"),
     },
 }
 CHECKED_THROUGH: dict[str, tuple[int, int]] = {ECB: (2025, 1), BUNDESBANK: (2025, 1), OENB: (2024, 1)}
-"""The last half-year whose rate was compared with a published source."""
+"""The last half-year whose rate was compared with an official publication; a report of one is not it."""
 
 
 @dataclass(frozen=True)

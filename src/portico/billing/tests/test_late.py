@@ -55,4 +55,5 @@ def test_the_german_rate_moves_by_the_points_of_the_european_one() -> None:
 
 def test_austria_knows_its_fee_and_guesses_no_rate() -> None:
     assert RULES["AT"].percent(2024, 1) == Decimal("13.08")
+    assert claimed("AT", date(2023, 6, 30), date(2023, 7, 10)).interest_minor == 345  # 1000 × (3.38 + 9.2) % × 10 / 365
     assert claimed("AT", date(2025, 9, 1), date(2025, 10, 1)) == Claim(40_00, 0)
