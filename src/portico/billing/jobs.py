@@ -25,7 +25,7 @@ from portico.billing.actions import (
     standing,
     verify,
 )
-from portico.billing.documents.drawn import draw_due
+from portico.billing.documents.drawn import draw_due, drop_left_over
 from portico.billing.models import Payment, PaymentRequest, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.kit.jobs import sweep
@@ -153,6 +153,18 @@ def rehearsals(now: datetime) -> int:
 def quotation_papers(now: datetime) -> int:
     """Open quotations that a customer looks at: their PDF is there before they are accepted."""
     return draw_due(now=now)
+
+
+@sweep(every=3600)
+def papers_left_over(_now: datetime) -> int:
+    """The PDFs of quotations that were rejected, withdrawn or replaced: drawn ahead, and of no use any more."""
+    return drop_left_over()
+
+
+@sweep(every=3600)
+def imports_left_over(now: datetime) -> int:
+    """What became of the files of an import goes after a while; what became an invoice stays with it."""
+    return importing.forget(now=now)
 
 
 @sweep(every=2)

@@ -46,6 +46,9 @@ SECONDS = 4.0
 """For one turn: other sweeps wait."""
 BATCH = 200
 MOST_ATTEMPTS = 3
+KEPT = timedelta(days=90)
+"""What became of each file, after its import has ended: names of files and of buyers stand in it."""
+FORGOTTEN = 20
 AHEAD = 4
 """Files read while another is written."""
 STATES = ImportFile.State
@@ -246,6 +249,14 @@ def _tidy(job: ImportJob) -> None:
         held = set(job.files.filter(file__isnull=False).values_list("file", flat=True))
         job.files.filter(file__isnull=False).update(file=None)
         files.drop(held)
+
+
+def forget(*, now: datetime) -> int:
+    """Delete imports that ended long ago, and what is said of their files; invoices and customers stay. How many they were."""
+    old = ImportJob.objects.filter(finished_at__lt=now - KEPT).order_by("id").values_list("pk", flat=True)
+    found = list(old[:FORGOTTEN])
+    ImportJob.objects.filter(pk__in=found).delete()
+    return len(found)
 
 
 # ZIP -------------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer
 from portico.accounts.terms import plan_of
 from portico.billing import pricing
+from portico.billing.documents.einvoice.terms import can_be_electronic
 from portico.billing.documents.offer import deposit_of, offered, price_selection
 from portico.billing.documents.parts import (
     buyer_party,
@@ -19,6 +20,7 @@ from portico.billing.documents.parts import (
     contact_party,
     footer_lines,
     names_vat_ids,
+    no_xml_in,
     payment_of,
     seller_party,
     seller_values,
@@ -259,7 +261,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
             vat_in_seller_currency=_vat_at_home(content, invoice),
             seller_currency=seller.get("currency", ""),
             terms=term_texts(content["terms"]),
-            notes=_paying_notes(content),
+            notes=(*_paying_notes(content), *(() if live else _missing_xml(invoice))),
             payment=payment_of(
                 seller,
                 reference,
@@ -300,6 +302,13 @@ def _paying_notes(content: Mapping[str, Any]) -> tuple[str, ...]:
     else:
         how = _("We charge your saved way to pay.")
     return (" ".join((_("Auto-pay is on: you need not transfer anything."), how)),)
+
+
+def _missing_xml(invoice: Invoice) -> tuple[str, ...]:
+    """Why the PDF has no e-invoice inside; the page says it beside its files."""
+    if can_be_electronic(invoice.currency) or invoice.is_imported:
+        return ()
+    return (no_xml_in(invoice.currency),)
 
 
 def reference_of(invoice: Invoice) -> str:

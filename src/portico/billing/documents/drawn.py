@@ -23,6 +23,7 @@ from portico.billing.models import QuotationVersion
 from portico.kit import files
 
 BATCH = 20
+LEFT_OVER = 200
 NAMED = ("quotation__seller", "quotation__customer", "quotation__contact", "quotation__salesperson")
 """Whom a paper names."""
 logger = logging.getLogger("portico.documents")
@@ -66,6 +67,15 @@ def draw_due(*, now: datetime) -> int:
             paper = files.store(content, "application/pdf")
             if not _kept(version, paper, key_of(sheet, seller), now=now):
                 files.drop([paper.pk])
+    return len(found)
+
+
+def drop_left_over() -> int:
+    """Delete what was drawn ahead of versions that are over without an order: nobody accepts them; how many they were."""
+    found = list(QuotationVersion.objects.left_over().order_by("id")[:LEFT_OVER])
+    for version in found:
+        if version.let_go_of_paper():
+            files.drop([version.paper_id] if version.paper_id else [])
     return len(found)
 
 

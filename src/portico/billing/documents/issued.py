@@ -13,6 +13,7 @@ from portico.billing.documents.einvoice import write
 from portico.billing.documents.einvoice.profiles import CORE
 from portico.billing.documents.einvoice.terms import can_be_electronic, profile_of, terms_of
 from portico.billing.documents.factur_x import attachment, declared
+from portico.billing.documents.parts import no_xml_in
 from portico.billing.documents.render import render_pdf
 from portico.billing.models import Invoice
 from portico.kit import files
@@ -81,9 +82,7 @@ def no_xml_reason(invoice: Invoice) -> str:
         return _("This document comes from another system: its original file is the invoice.")
     if can_be_electronic(invoice.currency):
         return ""
-    return _("There is no e-invoice in %(currency)s: the European standard knows no currency with three decimals.") % {
-        "currency": invoice.currency
-    }
+    return no_xml_in(invoice.currency)
 
 
 def written(invoice: Invoice) -> Written:

@@ -63,6 +63,13 @@ def names_vat_ids(categories: Iterable[str]) -> bool:
     return "O" not in set(categories)
 
 
+def no_xml_in(currency: str) -> str:
+    """Why there is no e-invoice in a currency with three decimals (BR-DEC-09)."""
+    return _("There is no e-invoice in %(currency)s: the European standard knows no currency with three decimals.") % {
+        "currency": currency
+    }
+
+
 def footer_lines(values: Mapping[str, str], *, vat_id: bool = True) -> tuple[str, ...]:
     """Company, registration and VAT id at the foot of a page; without `vat_id`, the tax registration (BT-32) instead."""
     company = ", ".join(part for part in (values["legal_name"], values["legal_form_note"]) if part)

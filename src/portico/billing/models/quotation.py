@@ -141,6 +141,10 @@ class Quotation(models.Model):
 class VersionQuerySet(models.QuerySet["QuotationVersion"]):
     """Versions of quotations."""
 
+    def left_over(self) -> "VersionQuerySet":
+        """Versions that are over without an order and whose paper is still kept."""
+        return self.filter(state__in=QuotationVersion.CLOSED, paper__isnull=False)
+
     def to_draw(self) -> "VersionQuerySet":
         """Open versions that a customer has opened and whose paper was not drawn yet."""
         return self.filter(state__in=["sent", "changes_requested"], first_viewed_at__isnull=False, paper_key="")
@@ -174,6 +178,8 @@ class QuotationVersion(Totals):
         SUPERSEDED = "superseded"
 
     CANNOT_BE_DRAWN = "-"
+    CLOSED = (State.REJECTED, State.WITHDRAWN, State.SUPERSEDED)
+    """Sent, and over without an order; a rejected one may be reopened."""
     OPEN = (State.SENT, State.CHANGES_REQUESTED)
     """States in which the customer may decide, while the version is not expired."""
 
@@ -364,6 +370,11 @@ class QuotationVersion(Totals):
         """Remember the PDF that was drawn ahead, and what it was drawn from."""
         QuotationVersion.objects.filter(pk=self.pk).update(paper=paper, paper_key=key)
         self.paper, self.paper_key = paper, key
+
+    def let_go_of_paper(self) -> bool:
+        """Forget the PDF that was drawn ahead, once the version is over; False when it was reopened meanwhile."""
+        rows = QuotationVersion.objects.filter(pk=self.pk, paper=self.paper_id, state__in=self.CLOSED)
+        return claim(rows, paper=None, paper_key="")
 
     def reopen(self, *, now: datetime) -> None:
         """rejected → sent, until Valid Until."""

@@ -100,6 +100,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
         "most_megabytes": MOST_BYTES // importing.MEGABYTE,
         "most_archive": importing.MOST_ARCHIVE_BYTES // importing.MEGABYTE,
         "most_sent": importing.MOST_SENT_BYTES // importing.MEGABYTE,
+        "kept_days": importing.KEPT.days,
     }
     return render(request, "billing/staff/import_jobs/index.html", context, status=status)
 

@@ -208,3 +208,45 @@ def test_a_disk_that_is_full_marks_no_paper(world: World, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="No space"):
         jobs.quotation_papers(world.now)
     assert current(quotation).paper_key == ""
+
+
+def rejected(world: World, quotation: Quotation) -> None:
+    decide.reject_quotation(
+        quotation=quotation, by=world.member(world.camille), version=send.current_of(quotation).version,
+        reason="price", comment="", now=world.now,
+    )  # fmt: skip
+
+
+def test_the_paper_of_what_is_over_goes_and_is_drawn_anew_when_it_is_reopened(world: World) -> None:
+    over, open_one, done = offered(world), offered(world), offered(world)
+    while jobs.quotation_papers(world.now):
+        pass
+    rejected(world, over)
+    evidence = accepted(world, done)
+    paper, kept = current(over).paper, current(open_one).paper
+    assert paper is not None
+    assert kept is not None
+    while jobs.papers_left_over(world.now):
+        pass
+    assert current(over).paper is None
+    assert not StoredFile.objects.filter(pk=paper.pk).exists()
+    assert not paper.path.exists()
+    assert current(open_one).paper == kept
+    assert evidence.pdf.read().startswith(b"%PDF")
+    decide.reopen_quotation(quotation=over, by=world.member(world.camille), now=world.now)
+    while jobs.quotation_papers(world.now):
+        pass
+    again = current(over).paper
+    assert again is not None
+    assert again.sha256 == paper.sha256
+
+
+def test_a_paper_of_what_was_reopened_meanwhile_stays(world: World) -> None:
+    quotation = offered(world)
+    while jobs.quotation_papers(world.now):
+        pass
+    rejected(world, quotation)
+    (found,) = [one for one in QuotationVersion.objects.left_over() if one.quotation == quotation]
+    decide.reopen_quotation(quotation=quotation, by=world.member(world.camille), now=world.now)
+    assert not found.let_go_of_paper()
+    assert current(quotation).paper is not None

@@ -15,7 +15,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
 from portico.accounts.models import Customer, Event
-from portico.billing import books
+from portico.billing import books, jobs
 from portico.billing.actions import importing
 from portico.billing.actions.importing import go_on, start_import
 from portico.billing.actions.take_in import keep
@@ -145,7 +145,7 @@ def test_a_zip_that_lies_about_sizes_is_not_unpacked_beyond_them(people: World) 
 
 
 def test_a_member_larger_than_an_invoice_is_refused_by_itself(people: World) -> None:
-    noise = os.urandom(1_000_000)
+    noise = b"\x01" + os.urandom(1_000_000)
     job = sent(people, a_zip=zip_of({"a.xml": noise * 21, "b.xml": ubl(id="B"), "noise": noise}))
     assert worked(people, job) == {"a.zip": "unpacked", "a.xml": "too_large", "b.xml": "imported", "noise": "neither"}
 
@@ -315,3 +315,18 @@ def test_a_zip_of_a_thousand_is_opened_once_a_turn(people: World, monkeypatch: p
     worked(people, job)
     assert len(made) == 2, "once for its list, once for its members"
     assert job.files.filter(code="not_invoice").count() == 300
+
+
+def test_an_old_import_is_forgotten_and_its_invoices_stay(people: World) -> None:
+    job = sent(people, all_zip=zip_of({"a.xml": ubl(), "b.txt": b"Camille's notes"}), c_pdf=pdf_with(ubl(id="C")))
+    worked(people, job)
+    waiting = sent(people, d_xml=ubl(id="D"))
+    ended = job.finished_at
+    assert ended is not None
+    assert jobs.imports_left_over(ended + importing.KEPT) == 0
+    assert jobs.imports_left_over(ended + importing.KEPT + timedelta(seconds=1)) == 1
+    assert list(ImportJob.objects.values_list("pk", flat=True)) == [waiting.pk]
+    assert list(ImportFile.objects.values_list("name", flat=True)) == ["d.xml"]
+    assert Invoice.objects.count() == 2
+    assert all(paper.original.read() for paper in ImportedPaper.objects.all())
+    assert not books.verify()

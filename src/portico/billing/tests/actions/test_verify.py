@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pikepdf
+import pypdf
 import pytest
 from django.core import mail
 from django.db import transaction
@@ -123,6 +124,8 @@ def test_a_currency_with_three_decimals_has_a_pdf_that_says_why_there_is_no_more
     assert invoice.einvoice_state == Invoice.EInvoice.NONE
     with pikepdf.open(io.BytesIO(issued.issued_pdf(invoice))) as pdf:
         assert not list(pdf.attachments)
+    paper = pypdf.PdfReader(io.BytesIO(issued.issued_pdf(invoice))).pages[0].extract_text()
+    assert "There is no e-invoice in KWD" in " ".join(paper.split())
     browser = client_for(world.camille)
     page = browser.get(f"/my/invoices/{invoice.number}/").content.decode()
     assert "knows no currency with three decimals" in page
