@@ -33,6 +33,7 @@ HOLDS = {
     "amount": lazy("Amount, signed"),
     "credit": lazy("Money in"),
     "debit": lazy("Money out"),
+    "sign": lazy("In or out, beside the amount"),
     "currency": lazy("Currency"),
     "payer": lazy("Payer"),
     "iban": lazy("Payer's IBAN"),
@@ -40,15 +41,21 @@ HOLDS = {
     "reference": lazy("Bank's reference"),
 }
 """What a column may hold."""
+COMES = frozenset({"h", "haben", "c", "cr", "crdt", "credit", "crédit", "bij", "in", "gutschrift", "+"})
+GOES = frozenset({"s", "soll", "d", "dr", "dbit", "debit", "débit", "debet", "af", "out", "lastschrift", "-"})
+"""What banks write beside an amount without a sign of its own: German, English, French and Dutch ones."""
 GUESSES = {
     "day": r"buchungstag|buchungsdatum|booking date|date (de )?(comptabilisation|opération|operation)|^date$|datum|^day$",
     "credit": r"^cr[ée]dit|money in|haben|gutschrift",
     "debit": r"^d[ée]bit|money out|soll|lastschrift",
-    "amount": r"betrag|amount|montant|umsatz",
+    "amount": r"betrag|amount|montant|umsatz|bedrag",
     "currency": r"währung|waehrung|currency|devise",
-    "iban": r"iban",
-    "payer": r"beguenstigter|begünstigter|zahlungspflichtiger|auftraggeber|payer|name|contrepartie|tiers|debtor",
-    "words": r"verwendungszweck|remittance|communication|libell|motif|reference text|description|purpose",
+    "iban": r"iban|tegenrekening|rekening tegenpartij|compte (de la )?contrepartie|counterparty account",
+    "payer": r"beguenstigter|begünstigter|zahlungspflichtiger|auftraggeber|payer|name|naam|contrepartie|tiers|debtor",
+    "words": (
+        r"verwendungszweck|remittance|communication|libell|motif|reference text|description|purpose"
+        r"|mededeling|omschrijving"
+    ),
     "reference": r"referenz|bank reference|référence|reference|transaction id",
 }
 
@@ -125,7 +132,10 @@ def guess(table: Table) -> Reading:
             if place not in columns.values() and re.search(pattern, name.lower()):
                 columns[holds] = place
                 break
-    if "credit" in columns and "debit" in columns:
+    sign = _sign_of(table)
+    if sign is not None and "amount" in (columns := {name: at for name, at in columns.items() if at != sign}):
+        columns["sign"] = sign
+    if "credit" in columns and "debit" in columns and "sign" not in columns:
         columns.pop("amount", None)
     else:
         columns.pop("credit", None)
@@ -141,6 +151,15 @@ def guess(table: Table) -> Reading:
 
 
 MONEY = ("amount", "credit", "debit")
+
+
+def _sign_of(table: Table) -> int | None:
+    """The column whose every cell says whether money came or went; None without one."""
+    for place in range(len(table.heading)):
+        cells = {row[place].lower() for row in table.rows[:200] if row[place]}
+        if cells and cells <= COMES | GOES:
+            return place
+    return None
 
 
 def _is_day(text: str, form: str) -> bool:
@@ -187,15 +206,33 @@ def _movement(cell: Mapping[str, str], minor: int, currency: str, account: str, 
 
 def _minor(cell: Mapping[str, str], point: str, currency: str) -> int:
     if "amount" in cell:
-        return _number(cell["amount"], point, currency)
+        minor = _number(cell["amount"], point, currency)
+        return _signed(minor, cell["sign"]) if "sign" in cell and minor else minor
     return abs(_number(cell["credit"], point, currency)) - abs(_number(cell["debit"], point, currency))
 
 
+def _signed(minor: int, word: str) -> int:
+    """The amount with what stands beside it; Invalid where that is no such word, or the amount says the contrary."""
+    says = word.lower()
+    if says not in COMES | GOES or (minor < 0 and says in COMES):
+        raise Invalid(_("“%(text)s” does not say whether the money came or went.") % {"text": word[:40]})
+    return -abs(minor) if says in GOES else minor
+
+
 def _number(text: str, point: str, currency: str) -> int:
-    """An amount with this decimal sign; the other sign and blanks group. Empty is nought."""
+    """An amount with this decimal sign, a minus before or behind it; the other sign groups thousands, and so do blanks.
+
+    Empty is nought. A group that is none is refused: read with the wrong decimal sign, 5,00 would be five hundred.
+    """
     plain = re.sub(r"[\s\u00a0\u202f'’+]|[A-Z]{3}|€|\$|£", "", text.replace("\u2212", "-"))
-    plain = plain.replace("." if point == "," else ",", "").replace(point, ".")
-    return minor_of(plain, currency) if plain else 0
+    if not plain:
+        return 0
+    group, sign = re.escape("." if point == "," else ","), re.escape(point)
+    found = re.fullmatch(rf"(-?)([0-9]+|[0-9]{{1,3}}(?:{group}[0-9]{{3}})+)?(?:{sign}([0-9]*))?(-?)", plain)
+    if found is None or not (found[2] or found[3]) or (found[1] and found[4]):
+        raise Invalid(_("“%(text)s” is no amount with this decimal sign.") % {"text": text[:40]})
+    whole = re.sub(r"[^0-9]", "", found[2] or "0")
+    return minor_of(f"{found[1] or found[4]}{whole}.{found[3] or '0'}", currency)
 
 
 def _day(text: str, form: str) -> date:

@@ -14,6 +14,16 @@ FRENCH = (
     'Date opération,Libellé,Débit,Crédit\n06/11/2026,VIR FONTAINE,,"1 068,00"\n07/11/2026,FRAIS,"5,00",\n'
 ).encode()
 ENGLISH = b"Booking date\tPayer\tAmount\tCurrency\n2026-11-06\tFjord\t1,500.00\tNOK\n"
+DUTCH = (
+    b'"Datum","Naam / Omschrijving","Rekening","Tegenrekening","Code","Af Bij","Bedrag (EUR)","Mededelingen"\n'
+    b'"20261106","Fontaine","NL91","FR7630006000011234567890189","GT","Bij","1.068,00","INV-2026-00042"\n'
+    b'"20261107","Huur","NL91","NL02","GT","Af","1200,00","INV-2026-00043"\n'
+)
+COOPERATIVE = (
+    "Buchungstag;Auftraggeber/Zahlungsempfänger;IBAN;Verwendungszweck;Währung;Umsatz; \n"
+    "06.11.2026;Bäckerei Lindner;DE89370400440532013000;INV-2026-00042;EUR;890,00;H\n"
+    "07.11.2026;Miete;DE02120300000000202051;November;EUR;1.500,00;S\n"
+).encode("cp1252")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +31,15 @@ ENGLISH = b"Booking date\tPayer\tAmount\tCurrency\n2026-11-06\tFjord\t1,500.00\t
     [
         (GERMAN, ";", ",", "%d.%m.%Y", {"day", "payer", "iban", "words", "amount"}, [123_456, -500]),
         (FRENCH, ",", ",", "%d/%m/%Y", {"day", "words", "credit", "debit"}, [106_800, -500]),
+        (DUTCH, ",", ",", "%Y%m%d", {"day", "payer", "iban", "amount", "sign", "words"}, [106_800, -120_000]),
+        (
+            COOPERATIVE,
+            ";",
+            ",",
+            "%d.%m.%Y",
+            {"day", "payer", "iban", "words", "currency", "amount", "sign"},
+            [89_000, -150_000],
+        ),
         (ENGLISH, "\t", ".", "%Y-%m-%d", {"day", "payer", "amount", "currency"}, [150_000]),
     ],
 )
@@ -61,3 +80,40 @@ def test_columns_that_do_not_fit_name_the_line(columns: dict[str, int], line: st
     with pytest.raises(Invalid) as refusal:
         read_table(cut(GERMAN), Reading(columns, ",", "%d.%m.%Y"), account="", currency="EUR")
     assert line in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "point", "minor"),
+    [
+        ("1.234,56", ",", 123_456), ("1 234,5", ",", 123_450), ("1'234.56", ".", 123_456), ("12", ",", 1_200),
+        ("-5,00", ",", -500), ("5,00-", ",", -500), ("+5,00", ",", 500), ("EUR 5,00", ",", 500), (",50", ",", 50),
+        ("1.234.567,00", ",", 123_456_700),
+    ],
+)  # fmt: skip
+def test_amounts_are_read_as_banks_write_them(text: str, point: str, minor: int) -> None:
+    table = cut(f"Date;Payer;Amount\n2026-11-06;A;{text}\n".encode())
+    reading = Reading({"day": 0, "payer": 1, "amount": 2}, point, "%Y-%m-%d")
+    assert [one.amount_minor for one in read_table(table, reading, account="", currency="EUR")] == [minor]
+
+
+@pytest.mark.parametrize(
+    ("text", "point"),
+    [
+        ("5,00", "."), ("12.34", ","), ("1.23.456,00", ","), ("1,2345,678.00", "."), ("-5,00-", ","), ("1e3", ","),
+        ("--5", ","), (",", ","),
+    ],
+)  # fmt: skip
+def test_an_amount_read_with_the_wrong_decimal_sign_is_refused(text: str, point: str) -> None:
+    """Else 5,00 were five hundred."""
+    table = cut(f"Date;Payer;Amount\n2026-11-06;A;{text}\n".encode())
+    with pytest.raises(Invalid, match="Line 2"):
+        read_table(table, Reading({"day": 0, "payer": 1, "amount": 2}, point, "%Y-%m-%d"), account="", currency="EUR")
+
+
+@pytest.mark.parametrize(("amount", "word"), [("5,00", "?"), ("5,00", ""), ("-5,00", "Bij")])
+def test_money_of_which_nobody_says_whether_it_came_is_refused(amount: str, word: str) -> None:
+    table = cut(f"Date;Payer;Amount;Af Bij\n2026-11-06;A;{amount};{word}\n".encode())
+    with pytest.raises(Invalid, match="came or went"):
+        read_table(
+            table, Reading({"day": 0, "payer": 1, "amount": 2, "sign": 3}, ",", "%Y-%m-%d"), account="", currency="EUR"
+        )
