@@ -28,6 +28,7 @@ from portico.billing.documents.reading.reasons import Taken, Unreadable
 from portico.billing.models import ImportedPaper, Invoice, InvoiceLine, InvoiceVat, NumberSeries, OtherName
 from portico.billing.models.invoice import in_order, salted_hash
 from portico.kit import files
+from portico.kit.electronic import electronic_address as split_address
 from portico.kit.money import EXPONENTS, LOCALES
 from portico.kit.text import one_line
 
@@ -172,8 +173,10 @@ def customer_of(found: Found, seller: Seller, *, now: datetime) -> tuple[Custome
         if match is not None:
             return match, False
     if buyer.electronic_address:
-        match = rows.filter(electronic_address=buyer.electronic_address).first()
-        if match is not None:
+        match = rows.filter(_at(buyer.electronic_address)).first()
+        if match is not None and not (
+            match.vat_id and letters_of(buyer.vat_id)
+        ):  # companies of a group share a mailbox
             return match, False
     match = rows.filter(
         legal_name__iexact=one_line(buyer.name)[:160], postcode__iexact=one_line(buyer.postcode)[:20]
@@ -196,6 +199,12 @@ def customer_of(found: Found, seller: Seller, *, now: datetime) -> tuple[Custome
     return customer, True
 
 
+def _at(address: str) -> Q:
+    """Who has this electronic address: with its scheme, or as it was kept before schemes were read; letters of any case."""
+    scheme, bare = split_address(address)
+    return Q(electronic_address__iexact=address) | (Q(electronic_address__iexact=bare) if scheme else Q())
+
+
 def _by_other_name(found: Found, seller: Seller) -> Customer | None:
     """The customer that staff once said this buyer is."""
     buyer = found.buyer
@@ -204,7 +213,7 @@ def _by_other_name(found: Found, seller: Seller) -> Customer | None:
     if vat_id:
         same = Q(vat_id=vat_id) | (same & Q(vat_id=""))
     if address:
-        same |= Q(electronic_address=address)
+        same |= _at(address)
     known = OtherName.objects.filter(same, customer__seller=seller).select_related("customer").order_by("id").first()
     return known.customer if known else None
 

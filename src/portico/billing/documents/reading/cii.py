@@ -15,6 +15,7 @@ from portico.billing.documents.reading.xml import (
     children,
     code,
     day,
+    endpoint,
     first,
     number,
     optional_day,
@@ -110,7 +111,7 @@ def _party(party: Element | None) -> Party:
         vat_id=ids.get(VAT_SCHEME, ""),
         tax_registration=ids.get(TAX_SCHEME, ""),
         legal_id=code(party, "SpecifiedLegalOrganization/ID"),
-        electronic_address=text(party, "URIUniversalCommunication/URIID"),
+        electronic_address=endpoint(party, "URIUniversalCommunication/URIID"),
         email=text(party, "DefinedTradeContact/EmailURIUniversalCommunication/URIID"),
     )
 

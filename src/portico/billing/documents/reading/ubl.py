@@ -12,6 +12,7 @@ from portico.billing.documents.reading.xml import (
     children,
     code,
     day,
+    endpoint,
     first,
     local,
     number,
@@ -99,7 +100,7 @@ def _party(party: Element | None) -> Party:
         vat_id=by_scheme.get("VAT", ""),
         tax_registration=other,
         legal_id=code(party, "PartyLegalEntity/CompanyID"),
-        electronic_address=text(party, "EndpointID"),
+        electronic_address=endpoint(party, "EndpointID"),
         email=text(party, "Contact/ElectronicMail"),
     )
 

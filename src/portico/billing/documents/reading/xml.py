@@ -84,6 +84,14 @@ def code(element: Element | None, path: str = "") -> str:
     )
 
 
+def endpoint(element: Element | None, path: str) -> str:
+    """An electronic address (BT-34, BT-49) as it is typed here: its scheme before it, an e-mail address alone."""
+    found = first(element, path)
+    scheme = "" if found is None else "".join(str(found.get("schemeID") or "").split())
+    address = code(element, path)
+    return f"{scheme}:{address}" if address and scheme not in {"", "EM"} else address
+
+
 def number(element: Element | None, path: str, term: str, default: Decimal | None = None) -> Decimal:
     """An exact number; `default` when there is none. Raises Unreadable, naming the `term` of EN 16931."""
     words = text(element, path)

@@ -25,6 +25,7 @@ from portico.billing.documents.einvoice import checker, peppol_rules, terms, wri
 from portico.billing.documents.einvoice.checker import Broken, Checker, NoAnswer
 from portico.billing.documents.einvoice.own_rules import findings
 from portico.billing.documents.einvoice.profiles import CORE, PROFILES, unit_code
+from portico.billing.documents.reading import read
 from portico.billing.models import Invoice, InvoiceLine
 from portico.billing.tests.parts import THIRTY_SEVENTY
 from portico.cast import World
@@ -196,6 +197,30 @@ def test_every_kind_of_paper_follows_every_rule(world: World, rules: Checker, na
     assert not any(one.is_fatal for one in broken)
     # KoSIT would rather see other codes than 386 (BR-DE-17, a warning): it is the standard's own for a deposit
     assert [one for one in broken if one.rule != "BR-DE-17" and one.severity != "information"] == []
+
+
+@pytest.mark.parametrize("profile", ["en16931", "xrechnung", "peppol"])
+@pytest.mark.parametrize("name", PAPERS)
+def test_what_we_write_can_be_read_as_another_systems(world: World, name: str, profile: str) -> None:
+    """Both syntaxes say the same, to the reader of imports too: parties, sums, days, references."""
+    paper = named(world, name, profile)
+    for written, syntax in ((write.cii(paper, PROFILES[profile].cii), "cii"), (write.ubl(paper), "ubl")):
+        found = read(written)
+        assert (found.syntax, found.number, found.currency) == (syntax, paper["BT-1"], paper["BT-5"])
+        assert (found.type_code, str(found.issued_on)) == (paper["BT-3"], paper["BT-2"])
+        assert (str(found.due_on) if found.due_on else None) == paper.get("BT-9")
+        for value, term in (
+            (found.net, "BT-109"),
+            (found.vat, "BT-110"),
+            (found.total, "BT-112"),
+            (found.due, "BT-115"),
+        ):
+            assert value == Decimal(paper[term]), (syntax, term)
+        assert found.buyer.electronic_address == "9930:DE123456789"
+        assert found.seller.electronic_address == "0009:40483304800022"
+        assert found.seller.vat_id == paper["BG-4"].get("vat_identifier", "")
+        assert found.refers_to == (paper["BG-3"][0]["BT-25"] if "BG-3" in paper else "")
+        assert [line.net for line in found.lines] == [Decimal(line["BT-131"]) for line in paper["BG-25"]]
 
 
 # What must be reported --------------------------------------------------------------------------------------------------

@@ -248,6 +248,40 @@ def test_the_pdf_with_the_invoice_inside_is_what_is_kept(people: World, name: st
     assert invoice.imported.xml.read() == ubl()
 
 
+def endpoint(scheme: str, address: str, **changes: str) -> bytes:
+    """The small invoice with an electronic address of its buyer (BT-49)."""
+    given = f'<cbc:EndpointID schemeID="{scheme}">{address}</cbc:EndpointID>' if scheme else ""
+    buyer = b"<cac:AccountingCustomerParty><cac:Party>"
+    return ubl(**changes).replace(buyer, buyer + (given or f"<cbc:EndpointID>{address}</cbc:EndpointID>").encode())
+
+
+@pytest.mark.parametrize(
+    ("kept", "scheme", "address"),
+    [
+        ("0192:988077917", "0192", "988077917"),
+        ("988077917", "0192", "988077917"),  # as imports kept it before they read schemes
+        ("books@fjord.example", "EM", "Books@Fjord.example"),
+        ("books@fjord.example", "", "books@fjord.example"),
+    ],
+)
+def test_the_customer_is_found_by_its_electronic_address(people: World, kept: str, scheme: str, address: str) -> None:
+    Customer.objects.filter(pk=people.fjord.pk).update(electronic_address=kept, vat_id="")
+    taken = take(endpoint(scheme, address, buyer="Another spelling", buyer_vat=""), people)
+    assert (taken.invoice.customer, taken.customer_made) == (people.fjord, False)
+
+
+def test_another_scheme_or_another_vat_id_is_another_company(people: World) -> None:
+    """A shared mailbox of a group must not show one company's invoice to another."""
+    Customer.objects.filter(pk=people.fjord.pk).update(electronic_address="0192:988077917", vat_id="")
+    other = take(endpoint("0088", "988077917", buyer_vat=""), people)
+    assert other.customer_made
+    assert other.invoice.customer.electronic_address == "0088:988077917"
+    Customer.objects.filter(pk=people.lindner.pk).update(electronic_address="group@lindner.example")
+    sister = take(endpoint("EM", "group@lindner.example", id="OLD-78", buyer="Schwester GmbH"), people)
+    assert sister.customer_made
+    assert sister.invoice.customer != people.lindner
+
+
 @pytest.mark.parametrize(
     ("code", "words"), [("C62", ""), ("XPP", ""), ("DAY", "Tage"), ("HUR", "Stunden"), ("KGM", "kg"), ("XYZ", "XYZ")]
 )
