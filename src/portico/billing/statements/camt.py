@@ -53,9 +53,12 @@ def _movements(entry: Any, account: str) -> list[Movement]:
     if status != "BOOK":
         return []  # pending or for information: it comes again when it is booked
     currency, amount = _amount(entry.find("./{*}Amt"))
-    sign = -1 if _text(entry, "CdtDbtInd") == "DBIT" else 1
+    said = _text(entry, "CdtDbtInd")
+    if said not in {"CRDT", "DBIT"} or amount < 0:
+        raise Invalid(_("A movement does not say whether money came or went. The file was not read."))
+    sign = 1 if said == "CRDT" else -1
     day = _day(_text(entry, "BookgDt/Dt") or _text(entry, "BookgDt/DtTm") or _text(entry, "ValDt/Dt"))
-    reversal = _text(entry, "RvslInd") == "true"
+    reversal = _text(entry, "RvslInd") in {"true", "1"}
     reference = _text(entry, "AcctSvcrRef")
     details = entry.findall("./{*}NtryDtls/{*}TxDtls")
     parts = [(_own_amount(one), one) for one in details]

@@ -34,6 +34,20 @@ def test_what_is_pending_is_left_out_and_a_return_is_marked() -> None:
     assert one.returned
 
 
+@pytest.mark.parametrize(("said", "instead"), [(b">CRDT<", b">CRED<"), (b">CRDT<", b"><"), (b">1.00<", b">-1.00<")])
+def test_money_of_which_nobody_says_whether_it_came_is_not_read(said: bytes, instead: bytes) -> None:
+    whole = camt(Line(100))
+    assert read_camt(whole)[0].amount_minor == 100
+    with pytest.raises(Invalid, match="came or went"):
+        read_camt(whole.replace(said, instead))
+
+
+def test_a_reversal_is_marked_in_either_spelling_of_true() -> None:
+    for spelling, marked in ((b"true", True), (b"1", True), (b"false", False)):
+        content = camt(Line(100)).replace(b"</CdtDbtInd>", b"</CdtDbtInd><RvslInd>" + spelling + b"</RvslInd>")
+        assert read_camt(content)[0].returned is marked
+
+
 def test_currencies_keep_their_own_decimals() -> None:
     text = camt(Line(100, currency="JPY")).replace(b">1.00<", b">1500<")
     assert read_camt(text)[0].amount_minor == 1500
