@@ -183,6 +183,10 @@ def part_of(request: MemberRequest, bill: Bill) -> int | None:
         offer = next((one for one in bill.offers if one.key == taken), None)
         if offer is None or str(offer.amount_minor) != seen:
             raise Conflict(_("What is due has changed. Nothing was charged. Look at it again, then pay."))
+        if text:
+            raise Invalid(
+                _("You entered an amount. Choose “Another amount” to pay it, or empty it. Nothing was charged.")
+            )
         return None if taken == "all" else offer.amount_minor
     if not text:
         if taken == "other":

@@ -86,6 +86,7 @@ def test_what_was_chosen_is_paid(world: World, client_for: Browser, form: dict[s
         ({"take": "next-35999"}, 409),
         ({"take": "due-84000"}, 409),
         ({"take": "nothing-1"}, 409),
+        ({"take": "next-36000", "part": "500"}, 400),  # which of the two was meant is not guessed
         ({"take": "other"}, 400),
         ({"take": "other", "part": "0"}, 400),
         ({"take": "other", "part": "1200.01"}, 400),
