@@ -111,8 +111,9 @@ def _refuse_haste(seller: Seller, by: User, now: datetime) -> None:
 def _stored(one: "UploadedFile[bytes]") -> tuple[files.StoredFile | None, Unreadable]:
     """The bytes, kept; else why not."""
     one.seek(0)
-    content = b"" if (one.size or 0) > MOST_ARCHIVE_BYTES else one.read()
-    most = MOST_ARCHIVE_BYTES if is_zip(content) or not content else MOST_BYTES
+    most = MOST_ARCHIVE_BYTES if is_zip(one.read(4)) else MOST_BYTES
+    one.seek(0)
+    content = b"" if (one.size or 0) > most else one.read()
     if (one.size or 0) > most:
         return None, Unreadable("too_large", megabytes=most // MEGABYTE)
     if not content:

@@ -31,7 +31,10 @@ def parse(content: bytes) -> Element:
         raise Unreadable("neither")
     try:
         root = etree.fromstring(content, parser)
-    except etree.XMLSyntaxError as fault:  # its text ends with a name and a line that are ours
+    except etree.XMLSyntaxError as fault:
+        if b"<!DOCTYPE" in content[:MOST_TEXT].replace(b"\x00", b""):
+            raise Unreadable("doctype") from None  # a declaration so bad, or so large unfolded, that it was not read on
+        # the text ends with a name and a line that are ours
         raise Unreadable("not_xml", detail=str(fault.msg).splitlines()[0].rstrip(".")[:200]) from None
     except ValueError as fault:
         raise Unreadable("not_xml", detail=str(fault).splitlines()[0].rstrip(".")[:200]) from None

@@ -191,9 +191,14 @@ def test_a_file_that_is_too_large_is_refused_by_itself_and_not_stored(
 ) -> None:
     monkeypatch.setattr(importing, "MOST_BYTES", 5000)
     monkeypatch.setattr(importing, "MOST_ARCHIVE_BYTES", 6000)
-    large = b"<" * 5001
-    job = sent(people, a_xml=large, b_xml=b"<" * 6001, c_xml=ubl(id="C"))
-    assert worked(people, job) == {"a.xml": "too_large", "b.xml": "too_large", "c.xml": "imported"}
+    monkeypatch.setattr(importing, "MEGABYTE", 1000)
+    large, folder = b"<" * 5001, b"PK\x03\x04" + bytes(6000)
+    job = sent(people, a_xml=large, b_xml=b"<" * 6001, c_xml=ubl(id="C"), d_zip=folder)
+    assert worked(people, job) == {
+        "a.xml": "too_large", "b.xml": "too_large", "c.xml": "imported", "d.zip": "too_large"
+    }  # fmt: skip
+    named = dict(job.files.filter(code="too_large").values_list("name", "about__megabytes"))
+    assert named == {"a.xml": 5, "b.xml": 5, "d.zip": 6}, "each is told its own limit"
     assert not files.path_of(hashlib.sha256(large).hexdigest()).exists()
 
 

@@ -336,6 +336,15 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "document type",
     ),
+    "many laughs": (
+        lambda: ubl(
+            head="<!DOCTYPE i [<!ENTITY b0 'ha'>"
+            + "".join(f"<!ENTITY b{n} '{f'&b{n - 1};' * 10}'>" for n in range(1, 10))
+            + "]>",
+            note="&b9;",
+        ),
+        "document type",
+    ),
     "utf-16 entity": (
         lambda: (
             ubl(head='<!DOCTYPE i [<!ENTITY x SYSTEM "file:///etc/passwd">]>', note="&x;").decode().encode("utf-16")
