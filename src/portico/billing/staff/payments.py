@@ -185,6 +185,7 @@ class Arrival:
 
     reference: str = ""
     amount: str = ""
+    currency: str = ""
     day: str = ""
     payer: str = ""
     invoices: list[str] = field(default_factory=list)
@@ -210,9 +211,18 @@ def book(request: StaffRequest) -> HttpResponse:
     invoices = list(Invoice.objects.filter(customer=customer).open().order_by("due_on", "id"))
     waiting = PaymentRequest.objects.filter(order__customer=customer, state=PaymentRequest.State.OPEN)
     requests = list(waiting.select_related("order").order_by("id"))
+    announced = Payment.objects.undecided().filter(customer=customer, provider="bank_transfer")
+    waited_for = {one.currency for one in invoices} | {one.currency for one in requests}
+    waited_for |= set(announced.values_list("currency", flat=True))
+    currencies = sorted({customer.currency} | waited_for, key=lambda one: (one != customer.currency, one))
     arrival, status = proposed(request, customer, invoices), 200
+    for one in requests:
+        if one.order.number == arrival.order:
+            arrival.currency = one.currency
     if request.method == "POST":
         arrival = read_arrival(request.POST)
+        if arrival.currency not in currencies:
+            arrival.currency = currencies[0] if len(currencies) == 1 else ""
         payment = try_booking(request, customer, arrival, invoices, [one.order for one in requests])
         if payment is not None:
             messages.success(request, _("The payment is booked."))
@@ -223,6 +233,7 @@ def book(request: StaffRequest) -> HttpResponse:
         "invoices": invoices,
         "requests": [(one, request_due_minor(one)) for one in requests],
         "arrival": arrival,
+        "currencies": currencies,
         "today": today(timezone.now(), request.seller.zone),
     }
     return render(request, "billing/staff/payments/book.html", context, status=status)
@@ -252,14 +263,22 @@ def proposed(request: StaffRequest, customer: Customer, invoices: list[Invoice])
     arrival = Arrival(
         reference=one_line(request.GET.get("reference", "")),
         day=today(timezone.now(), request.seller.zone).isoformat(),
+        currency=announced_in(customer, one_line(request.GET.get("reference", ""))) or customer.currency,
         payer=customer.legal_name,
         order=request.GET.get("order", ""),
     )
     for invoice in invoices:
         if invoice.number == request.GET.get("invoice"):
-            arrival.invoices = [str(invoice.pk)]
+            arrival.invoices, arrival.currency = [str(invoice.pk)], invoice.currency
             arrival.amount = formats.amount(invoice.amount_due_minor, invoice.currency, request.user.language)
     return arrival
+
+
+def announced_in(customer: Customer, reference: str) -> str:
+    """The currency of the transfer that was announced with this reference; empty where there is none."""
+    plain = "".join(reference.split()).upper()
+    rows = Payment.objects.filter(customer=customer, provider="bank_transfer", reference=plain or None)
+    return str(rows.order_by("-created_at").values_list("currency", flat=True).first() or "")
 
 
 def read_arrival(posted: QueryDict) -> Arrival:
@@ -267,6 +286,7 @@ def read_arrival(posted: QueryDict) -> Arrival:
     arrival = Arrival(
         reference=one_line(posted.get("reference", ""))[:60],
         amount=one_line(posted.get("amount", ""))[:40],
+        currency=one_line(posted.get("currency", ""))[:3],
         day=one_line(posted.get("day", ""))[:20],
         payer=one_line(posted.get("payer", ""))[:200],
         invoices=posted.getlist("invoices"),
@@ -289,7 +309,15 @@ def try_booking(
     currencies = {invoice.currency for invoice in chosen} | ({order.currency} if order else set())
     if len(currencies) > 1:
         arrival.errors["for"] = _("Choose invoices of one currency.")
-    currency = min(currencies, default=customer.currency)
+    if arrival.reference and (known := announced_in(customer, arrival.reference)):
+        currencies.add(known)
+    if not arrival.currency:
+        arrival.errors["currency"] = _("Choose the currency that arrived.")
+    elif currencies and currencies != {arrival.currency}:
+        arrival.errors["currency"] = _(
+            "What you chose is in %(currency)s. Money of another currency is booked without a paper, as credit to look at."
+        ) % {"currency": ", ".join(sorted(currencies))}
+    currency = arrival.currency or customer.currency
     amount, day = read_amount(arrival, currency, request.user.language), read_day(arrival)
     if len(arrival.payer) > 140:
         arrival.errors["payer"] = _("At most %(longest)d characters.") % {"longest": 140}
@@ -299,7 +327,7 @@ def try_booking(
         return pay.book_transfer(
             customer=customer,
             amount_minor=amount,
-            currency="" if arrival.reference else currency,
+            currency=currency,
             received_on=day,
             payer_name=arrival.payer,
             reference=arrival.reference,

@@ -254,7 +254,7 @@ def test_an_amount_is_read_as_people_write_it(world: World, client_for: Browser,
         ({"amount": "-1068"}, "The amount must be above zero"),
         ({"amount": ""}, "Enter the amount that arrived"),
         ({"amount": "1e3"}, "is not a number"),
-        ({"amount": "€1068"}, "is not a number"),
+        ({"amount": "$1068"}, "is not a number"),
         ({"amount": "9" * 39}, "is not a number"),
         ({"day": ""}, "Enter the day"),
         ({"day": "09.11.2026"}, "Enter the day"),
@@ -380,7 +380,13 @@ def test_papers_of_two_currencies_are_not_booked_in_one(world: World, client_for
     assert answer.status_code == 400
     assert "Choose invoices of one currency" in text_of(answer)
     assert books() == before
-    assert client.post(BOOK, booking(world.fontaine, "100", kroner)).status_code == 302
+    form = html.fromstring(client.get(BOOK, {"invoice": kroner.number}).content.decode())
+    assert form.xpath("//select[@name='currency']/option[@selected]/@value") == ["NOK"]
+    for wrong, told in (("EUR", "What you chose is in NOK"), ("", "Choose the currency that arrived")):
+        answer = client.post(BOOK, booking(world.fontaine, "100", kroner, currency=wrong))
+        assert (answer.status_code, told in text_of(answer)) == (400, True)
+    assert books() == before, "a number is not booked in a currency that nobody said"
+    assert client.post(BOOK, booking(world.fontaine, "100", kroner, currency="NOK")).status_code == 302
     assert Payment.objects.latest("created_at").received_currency == "NOK", "the money is of what it pays"
 
 
