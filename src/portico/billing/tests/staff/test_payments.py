@@ -380,7 +380,7 @@ def test_papers_of_two_currencies_are_not_booked_in_one(world: World, client_for
     assert answer.status_code == 400
     assert "Choose invoices of one currency" in text_of(answer)
     assert books() == before
-    form = html.fromstring(client.get(BOOK, {"invoice": kroner.number}).content.decode())
+    form = html.fromstring(client.get(BOOK, {"invoice": str(kroner.number)}).content.decode())
     assert form.xpath("//select[@name='currency']/option[@selected]/@value") == ["NOK"]
     for wrong, told in (("EUR", "What you chose is in NOK"), ("", "Choose the currency that arrived")):
         answer = client.post(BOOK, booking(world.fontaine, "100", kroner, currency=wrong))
