@@ -10,6 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 
+from portico.kit.changing import change
+
 P = ParamSpec("P")
 R = TypeVar("R")
 TIMES = 4
@@ -24,7 +26,7 @@ def claim(rows: QuerySet[Any], **changes: Any) -> bool:
     The condition and the change are one UPDATE, so of two callers at the same moment exactly one gets True.
     (`select_for_update` does nothing on SQLite; a conditional UPDATE holds everywhere.)
     """
-    count = rows.update(**changes)
+    count = change(rows, **changes)
     if count > 1:
         raise AssertionError("claim() must match at most one row")
     return count == 1
