@@ -9,7 +9,7 @@ from django.db import models
 from portico.accounts.models.api_key import ApiKey
 from portico.accounts.models.customer import Customer
 from portico.accounts.models.user import User
-from portico.kit.adding import add
+from portico.kit.adding import MOST, add
 from portico.kit.privacy import Privacy
 
 Actor = User | ApiKey
@@ -31,7 +31,11 @@ class EventQuerySet(models.QuerySet["Event"]):
 
     def bulk_create(self, objs: Iterable["Event"], *args: Any, **kwargs: Any) -> list["Event"]:
         """As Django's; then the listeners are told."""
-        made = super().bulk_create(objs, *args, **kwargs)
+        made = list(objs)
+        if made and len(made) <= MOST and not args and not kwargs:
+            add(*made)
+        else:
+            made = super().bulk_create(made, *args, **kwargs)
         for listen in LISTENERS:
             listen(made)
         return made

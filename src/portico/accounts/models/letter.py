@@ -1,7 +1,7 @@
 """Who gets which mails: what a person has switched off, and the addresses that get a company's invoices."""
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Lower
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from portico.accounts.models.customer import Customer
 from portico.accounts.models.user import User
+from portico.kit.prepared import prepared
 from portico.kit.privacy import Privacy
 
 
@@ -36,8 +37,17 @@ class LetterChoice(models.Model):
     @classmethod
     def refusing(cls, users: Iterable[int], event: str) -> set[int]:
         """Which of these people do not want the mails of `event`; one statement."""
-        rows = cls.objects.filter(user__in=list(users), event=event, wanted=False)
+        people = list(users)
+        if len(people) == 1:
+            return {user for (user,) in refusing(event=event, user=people[0])}
+        rows = cls.objects.filter(user__in=people, event=event, wanted=False)
         return set(rows.values_list("user_id", flat=True))
+
+
+@prepared
+def refusing(event: Any, user: Any) -> Any:
+    """The person, if it does not want the mails of an event."""
+    return LetterChoice.objects.filter(event=event, user=user, wanted=False).values_list("user_id")
 
 
 class InvoiceRecipient(models.Model):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, prefetch_related_objects
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -72,13 +72,16 @@ def billed_groups(papers: Iterable[Invoice]) -> Groups:
     return {key: (base, vat) for key, (base, vat) in billed.items()}
 
 
+@prepared
+def issued_of(order: Any) -> Any:
+    """The issued papers of an order, with what they take back."""
+    return Invoice.objects.filter(order=order, state="issued").order_by("pk").select_related("refers_to")
+
+
 def counted_invoices(order: Order) -> list[Invoice]:
     """The order's papers that count as invoiced: invoices, and the credit notes that gave quantities back."""
-    papers = (
-        order.invoices.filter(state=Invoice.State.ISSUED)
-        .select_related("refers_to")
-        .prefetch_related("vat_groups", "lines")
-    )
+    papers: list[Invoice] = issued_of(order=order.pk)
+    prefetch_related_objects(papers, "vat_groups", "lines")
     return [paper for paper in papers if paper.kind != Invoice.Kind.CREDIT_NOTE or _gives_back(paper)]
 
 

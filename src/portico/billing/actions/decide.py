@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Membership
@@ -29,7 +28,9 @@ from portico.billing.models import (
     Mandate,
     Order,
     Quotation,
+    QuotationLine,
     QuotationVersion,
+    QuotationView,
     Selection,
 )
 from portico.billing.models.invoice import canonical
@@ -38,8 +39,21 @@ from portico.kit.adding import add
 from portico.kit.crash import crashpoint
 from portico.kit.db import tried_again
 from portico.kit.errors import Conflict, Forbidden, Invalid
+from portico.kit.prepared import prepared
 
 CONSENT = "I accept this quotation for {company} as shown, and I may decide for it."
+
+
+@prepared
+def lines_of_version(version: Any) -> Any:
+    """What a version offers, in its order."""
+    return QuotationLine.objects.filter(version=version).order_by("position")
+
+
+@prepared
+def views_of(version: Any) -> Any:
+    """When a version was looked at: the moment and the key of each look."""
+    return QuotationView.objects.filter(version=version).order_by("at").values_list("at", "pk")
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,7 @@ def accept_quotation(
     if not by.may_decide:
         raise Forbidden(_("Accepting needs the role of an approver. Ask an owner of your company's account."))
     shown = current_of(quotation)
-    prefetch_related_objects([shown], "lines")
+    shown._prefetched_objects_cache = {"lines": lines_of_version(version=shown.pk)}  # type: ignore[attr-defined]  # as Django keeps them
     _refuse_changed(shown, version)
     shown.refuse_closed(now)
     choices = _settled_choices(shown, choices)
@@ -148,7 +162,7 @@ def accept_quotation(
                 accepted_at=now,
                 ip=origin.ip,
                 user_agent=origin.user_agent[:300],
-                view_history=[[view.at.isoformat(), view.pk] for view in current.views.all()],
+                view_history=[[at.isoformat(), key] for at, key in views_of(version=current.pk)],
             )
         )
         record("quotation.accepted", current, by=by.user, now=now, total_minor=priced.total_minor)

@@ -167,7 +167,7 @@ def issue_papers(papers: Sequence[Paper], *, by: User | None, now: datetime) -> 
         add(*groups)
     if instalments:
         add(*instalments)
-    counter.save(update_fields=["last_number", "last_issued_on", "last_hash"])
+    counter.keep()
     crashpoint("number taken")
     lock_identities([invoice.customer for invoice in invoices], now=now)
     is_credit = series == NumberSeries.Series.CREDIT_NOTE

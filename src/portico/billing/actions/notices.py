@@ -25,6 +25,7 @@ from portico.billing.providers.base import (
     SavingReport,
 )
 from portico.kit.adding import add
+from portico.kit.changing import change
 from portico.kit.crash import crashpoint
 from portico.kit.db import claim
 from portico.kit.prepared import prepared, reread
@@ -68,7 +69,7 @@ def work_on(event: ProviderEvent, *, now: datetime) -> bool:
         with transaction.atomic():
             error = _apply(event, now=now)
             if not error:
-                rows.update(state=ProviderEvent.State.DONE, done_at=now, error="")
+                change(rows, state=ProviderEvent.State.DONE, done_at=now, error="")
         crashpoint("committed")
     except Exception as fault:
         logger.exception("a stored notice could not be worked on")
@@ -76,7 +77,7 @@ def work_on(event: ProviderEvent, *, now: datetime) -> bool:
     if error:
         given_up = now - event.received_at > GIVE_UP_AFTER
         state = ProviderEvent.State.FAILED if given_up else ProviderEvent.State.PARKED
-        rows.update(state=state, error=error[:200])
+        change(rows, state=state, error=error[:200])
     reread(event)
     return event.state == ProviderEvent.State.DONE
 
@@ -148,14 +149,21 @@ def by_reference(provider: Any, reference: Any) -> Any:
     return rows.select_related("customer__seller")
 
 
+@prepared
+def by_our_id(provider: Any, payment: Any) -> Any:
+    """The payment of this id, if it went to that provider."""
+    return Payment.objects.filter(provider=provider, pk=payment).select_related("customer__seller")
+
+
 def payment_of(provider: Provider, report: Report) -> Payment | None:
     """The payment a report is about: by the provider's reference, else by our id as the provider echoes it."""
     if report.provider_reference:
         named: Payment | None = by_reference.first(provider=provider.name, reference=report.provider_reference)
         if named is not None:
             return named
-    rows = Payment.objects.filter(provider=provider.name).select_related("customer__seller")
     try:
-        return rows.filter(pk=UUID(report.payment_id)).first()
+        ours = UUID(report.payment_id)
     except ValueError:
         return None
+    found: Payment | None = by_our_id.first(provider=provider.name, payment=ours)
+    return found

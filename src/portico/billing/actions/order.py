@@ -32,6 +32,7 @@ from portico.billing.models import (
 from portico.billing.models.line import LINE_FIELDS, Line
 from portico.billing.models.number import NumberSeries
 from portico.kit.adding import add
+from portico.kit.changing import change
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.periods import next_period_end, today
 from portico.kit.prepared import prepared
@@ -121,7 +122,7 @@ def _plan_changes(
     order: Order, quotation: Quotation, lines: Sequence[tuple[QuotationLine, Decimal]], *, now: datetime
 ) -> None:
     """The subscription changes that wait for this order: what it removes by its quotation, and what its lines add."""
-    Change.objects.filter(quotation=quotation, state=Change.State.PENDING).update(order=order)
+    change(Change.objects.filter(quotation=quotation.pk, state=Change.State.PENDING), order=order)
     if quotation.kind == Quotation.Kind.RENEWAL:
         return
     if not order.subscription_id and not order.database_name:
@@ -205,13 +206,14 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
         subscription = order.subscription or _open_subscription(order, now=now)
         if renewal:
             standing.renewed(subscription, order, now=now)
-        for change in changes:
-            if change.apply(subscription, now=now):
-                make_real(change, subscription, today(now, order.seller.zone))
+        for agreed in changes:
+            if agreed.apply(subscription, now=now):
+                make_real(agreed, subscription, today(now, order.seller.zone))
         if changes:
             Event.record("subscription.changed", subscription, now=now, customer=order.customer, order=order.number)
-    in_database = order.lines.filter(kind=Line.Kind.LINE, product__kind__in=["application", "users", "plan", "theme"])
-    in_database.update(delivered_quantity=F("quantity"))
+    delivered = [key for (key,) in in_database_of(order=order.pk)]
+    if delivered:
+        change(OrderLine.objects.filter(pk__in=delivered), delivered_quantity=F("quantity"))
 
 
 def make_real(change: Change, subscription: Subscription, day: date) -> None:
@@ -347,6 +349,13 @@ def not_delivered(order: Any) -> Any:
     """The lines of an order of which not all was delivered; one is enough to know."""
     rows = OrderLine.objects.filter(order=order, kind="line").exclude(delivered_quantity=F("quantity"))
     return rows.values_list("pk")[:1]
+
+
+@prepared
+def in_database_of(order: Any) -> Any:
+    """The lines of an order that live in the database."""
+    kinds = ["application", "users", "plan", "theme"]
+    return OrderLine.objects.filter(order=order, kind="line", product__kind__in=kinds).order_by("pk").values_list("pk")
 
 
 @prepared

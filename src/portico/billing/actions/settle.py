@@ -18,6 +18,7 @@ from portico.billing.instalments import next_due_on
 from portico.billing.models import Allocation, Invoice, Payment, PaymentRequest, PaymentTarget
 from portico.billing.models.instalment import parts_of
 from portico.kit.adding import add
+from portico.kit.changing import change
 from portico.kit.prepared import key_of, prepared
 
 
@@ -82,7 +83,7 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
     changes = {"amount_due_minor": settled.due_minor, "payment_state": settled.state, "paid_at": paid_at}
     if row.instalment_count:
         changes["due_on"] = next_due_on(parts_of(row), settled.due_minor)
-    Invoice.objects.filter(pk=row.pk).update(**changes)
+    change(Invoice.objects.filter(pk=row.pk), **changes)
     for name, value in changes.items():
         setattr(invoice, name, value)
     moved_on = "due_on" in changes and changes["due_on"] != row.due_on
@@ -183,7 +184,7 @@ def request_due_minor(request: PaymentRequest) -> int:
 
 def hand_over(request: PaymentRequest, invoice: Invoice, *, now: datetime) -> None:
     """The money of a complete request now pays the invoice that was issued for it."""
-    request.allocations.filter(invoice=None).update(invoice=invoice)
+    change(Allocation.objects.filter(request=request.pk, invoice=None), invoice=invoice)
     derive_payment_state(invoice, now=now)
     assert invoice.amount_due_minor == 0, "an invoice issued for a payment request costs what was asked"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -10,6 +11,7 @@ from portico.billing.documents.parts import buyer_party, buyer_values, footer_li
 from portico.billing.documents.sheet import Sheet, SheetFact, SheetLine, SheetSum
 from portico.billing.models import Allocation, Invoice, Order, Payment, Refund, Reversal
 from portico.kit.periods import today
+from portico.kit.prepared import prepared
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,17 @@ class Use:
         return [one for one in self.shares if one.amount_minor]
 
 
+@prepared
+def settled_by(payment: Any) -> Any:
+    """What a payment settles, with its papers."""
+    rows = Allocation.objects.filter(payment=payment).order_by("id")
+    return rows.select_related("invoice", "request__order__version")
+
+
 def use_of(payment: Payment) -> Use:
     """What became of the money that arrived; two statements more where some of it went back."""
-    rows = Allocation.objects.filter(payment=payment).select_related("invoice", "request__order__version")
     papers: dict[tuple[str, int], Share] = {}
-    for row in rows.order_by("id"):
+    for row in settled_by(payment=payment.pk):
         paper = row.invoice or (row.request.order if row.request else None)
         if paper is None:
             continue

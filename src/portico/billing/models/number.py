@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from portico.accounts.models import Seller
+from portico.kit.changing import change
 from portico.kit.prepared import prepared
 from portico.kit.privacy import Privacy
 
@@ -65,7 +66,7 @@ class NumberSeries(models.Model):
         """
         counter = cls.locked(seller, series, today)
         taken = counter.next(today)
-        counter.save(update_fields=["last_number", "last_issued_on"])
+        counter.keep()
         return taken
 
     @classmethod
@@ -76,6 +77,11 @@ class NumberSeries(models.Model):
         """
         assert connection.in_atomic_block, "a number is only taken inside the transaction that uses it"
         return cls._locked(seller, series, today)
+
+    def keep(self) -> None:
+        """Write down what was taken of this locked counter."""
+        rows = NumberSeries.objects.filter(pk=self.pk)
+        change(rows, last_number=self.last_number, last_hash=self.last_hash, last_issued_on=self.last_issued_on)
 
     def date_of_next(self, today: date) -> date:
         """The day on which the next paper is dated: `today`, or its predecessor's where that is later."""

@@ -14,6 +14,7 @@ from portico.accounts.models import Customer, Membership, Seller, User
 from portico.billing.models.line import Line, Totals
 from portico.billing.models.quotation import QuotationVersion
 from portico.billing.models.subscription import DatabaseAccess, Subscription, sees_all
+from portico.kit.changing import change
 from portico.kit.db import claim
 from portico.kit.decimals import FourDecimals
 from portico.kit.errors import Conflict, Invalid
@@ -219,7 +220,7 @@ class OrderLine(Line):
         ]
         if whole:
             rows = cls.objects.filter(pk__in=[line.pk for line in whole], invoiced_quantity=0, invoiced_net_minor=0)
-            if rows.update(invoiced_quantity=F("quantity"), invoiced_net_minor=F("net_minor")) != len(whole):
+            if change(rows, invoiced_quantity=F("quantity"), invoiced_net_minor=F("net_minor")) != len(whole):
                 raise Conflict(_("Somebody invoiced this line meanwhile. Nothing was changed."))
             for line in whole:
                 line.invoiced_quantity, line.invoiced_net_minor = line.quantity, line.net_minor

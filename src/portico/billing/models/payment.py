@@ -12,6 +12,7 @@ from portico.billing.models.autopay import Collection
 from portico.billing.models.invoice import Invoice
 from portico.billing.models.method import SavedMethod
 from portico.billing.models.order import Order, PaymentRequest
+from portico.kit.changing import change
 from portico.kit.db import claim
 from portico.kit.prepared import key_of, prepared, reread
 from portico.kit.privacy import Privacy
@@ -197,7 +198,7 @@ class Payment(models.Model):
             **changes,
         )
         if done:
-            self.targets.update(open=False)
+            change(PaymentTarget.objects.filter(payment=self.pk), open=False)
         reread(self)
         return done
 
@@ -275,7 +276,7 @@ class Payment(models.Model):
 
     def ask_review(self, why: str) -> None:
         """Put this money on the staff's list."""
-        Payment.objects.filter(pk=self.pk).update(review=why[:200], reviewed_at=None)
+        change(Payment.objects.filter(pk=self.pk), review=why[:200], reviewed_at=None)
         reread(self)
 
     def reviewed(self, *, now: datetime) -> bool:

@@ -1,9 +1,12 @@
 """What a seller asks of those who pay it."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
 from portico.accounts.models import Seller
+from portico.kit.prepared import prepared
 from portico.kit.privacy import Privacy
 
 
@@ -30,4 +33,10 @@ class PaymentRules(models.Model):
     @classmethod
     def of(cls, seller: Seller) -> "PaymentRules":
         """The seller's rules, or none."""
-        return cls.objects.filter(seller=seller).first() or cls(seller=seller)
+        return rules_of.first(seller=seller.pk) or cls(seller=seller)
+
+
+@prepared
+def rules_of(seller: Any) -> Any:
+    """What a seller decided about payments."""
+    return PaymentRules.objects.filter(seller=seller)

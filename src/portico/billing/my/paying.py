@@ -100,8 +100,23 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     return render(request, template, context, status=status)
 
 
+@prepared
+def unknown_of_order(order: Any) -> Any:
+    """The attempts for what an order asks of which it is not known what became."""
+    held = Payment.objects.filter(targets__request__order=order, targets__open=True, state="unknown")
+    return held.order_by("-created_at").distinct()
+
+
+@prepared
+def saved_by(customer: Any) -> Any:
+    """What a customer has saved, the default one first."""
+    return SavedMethod.objects.filter(customer=customer).kept().order_by("-is_default", "-created_at")
+
+
 def unknown_of(bill: Bill) -> list[Payment]:
     """The attempts for what is paid here of which the provider has not said what became of them. One query."""
+    if bill.order is not None and not bill.invoices:
+        return unknown_of_order(order=bill.order.pk)
     held = Q(targets__invoice__in=[invoice.pk for invoice in bill.invoices], targets__open=True)
     if bill.order is not None:
         held |= Q(targets__request__order=bill.order, targets__open=True)
@@ -158,8 +173,10 @@ def consent_of(request: MemberRequest) -> str:
 
 def saved_methods(request: MemberRequest, ways: Sequence[Provider]) -> list[SavedMethod]:
     """What the customer has saved with any of these ways to pay, the default one first."""
-    keeping = [way.name for way in ways if way.saves]
-    return list(SavedMethod.objects.visible_to(request.member).filter(provider__in=keeping)) if keeping else []
+    keeping = {way.name for way in ways if way.saves}
+    if not keeping or not request.member.sees_all:  # they would pay for everything
+        return []
+    return [one for one in saved_by(customer=request.member.customer_id) if one.provider in keeping]
 
 
 def saved_method(request: MemberRequest, chosen: str) -> SavedMethod:

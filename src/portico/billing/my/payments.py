@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -24,15 +25,32 @@ from portico.billing.providers import label_of
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
 from portico.kit.htmx import is_fragment
+from portico.kit.prepared import prepared
 
 
 def find(request: MemberRequest, key: UUID) -> Payment:
     """The payment of this id; Missing for a foreign one and for none alike."""
-    found = Payment.objects.visible_to(request.member).filter(pk=key).first()
+    if request.member.sees_all:
+        found: Payment | None = of_customer.first(customer=request.member.customer_id, payment=key)
+    else:
+        found = Payment.objects.visible_to(request.member).filter(pk=key).first()
     if found is None:
         raise Missing(_("There is no payment of this number."))
     found.customer = request.member.customer
     return found
+
+
+@prepared
+def of_customer(customer: Any, payment: Any) -> Any:
+    """A payment of a customer, for those of its members who see all of it."""
+    return Payment.objects.filter(customer=customer, pk=payment)
+
+
+@prepared
+def targets_of(payment: Any) -> Any:
+    """What a payment is for."""
+    rows = PaymentTarget.objects.filter(payment=payment).order_by("pk")
+    return rows.select_related("invoice", "request__order__version")
 
 
 @member()
@@ -42,7 +60,7 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
     payment = find(request, key)
     way = providers.find(payment.provider)
     by_transfer = way is not None and way.by_transfer
-    targets = list(payment.targets.select_related("invoice", "request__order__version").order_by("pk"))
+    targets = targets_of(payment=payment.pk)
     undecided = payment.state in Payment.UNDECIDED
     context = {
         "payment": payment,

@@ -78,7 +78,14 @@ def test_a_flag_is_no_value(db: None) -> None:
 def test_what_has_no_simple_shape_is_left_to_django(world: World) -> None:
     """A join, a subquery, an expression: the same rows as `.update()` changes."""
     some = Letter.objects.create(
-        key="x", event="e", seller=1, to_address="a@b.example", language="en", queued_at=NOW, attempts=4, next_attempt_at=NOW
+        key="x",
+        event="e",
+        seller=1,
+        to_address="a@b.example",
+        language="en",
+        queued_at=NOW,
+        attempts=4,
+        next_attempt_at=NOW,
     )
     inner = Letter.objects.filter(key="x").values("pk")
     assert change(Letter.objects.filter(pk__in=inner), attempts=F("attempts") - 3) == 1
