@@ -30,6 +30,8 @@ from portico.kit.text import one_line
 
 NO_SUCH_ATTEMPT_AFTER = timedelta(minutes=10)
 """A provider that knows nothing of an attempt this old will never hear of it."""
+SOON = timedelta(seconds=5)
+"""Until a provider is asked about a charge of which its checkout says more, mostly in the same second."""
 OLDEST_ARRIVAL = timedelta(days=3660)
 FINANCE = {User.StaffRole.FINANCE, User.StaffRole.ADMIN}
 
@@ -62,7 +64,7 @@ def apply_report(*, payment: Payment, report: Report, account: str, now: datetim
     if report.provider_reference and not payment.provider_reference:
         payment.known_as(report.provider_reference)
     if report.said == Said.ASK:
-        payment.ask_soon(now=now)
+        payment.ask_soon(at=now if report.provider_reference else now + SOON)
         return payment
     if report.said == Said.ACTION:
         return payment_waits_for_payer(payment=payment, now=now)
@@ -108,7 +110,7 @@ def settle_payment(
     amount that is no money.
     """
     _refuse_no_money(received_minor, currency)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # inside the story of its notice nothing of it is kept without the rest
         targets = lock_targets(payment)
         payment = locked(payment)
         late = payment.state in {Payment.State.CANCELLED, Payment.State.FAILED}

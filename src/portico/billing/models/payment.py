@@ -227,9 +227,10 @@ class Payment(models.Model):
         reread(self)
         return done
 
-    def ask_soon(self, *, now: datetime) -> None:
-        """Something became of it at the provider: let the janitor look now."""
-        claim(Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=now)
+    def ask_soon(self, *, at: datetime) -> None:
+        """Something became of it at the provider: let the janitor look then, unless that was known before."""
+        later = Q(next_lookup_at=None) | Q(next_lookup_at__gt=at)
+        claim(Payment.objects.filter(later, pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=at)
         reread(self)
 
     def money_known_as(self, charge_reference: str) -> None:

@@ -593,7 +593,7 @@ def test_200_times_redirect_and_notice_at_once_book_once_and_send_one_mail(world
 def test_the_control_without_the_claim_books_twice(
     world: World, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle, ready = receive.settle_payment, Barrier(2, timeout=60)
+    settle, ready, two = receive.settle_payment, Barrier(2, timeout=60), iter((True, True))
 
     def end(self: Payment, state: str, **changes: Any) -> bool:
         now = changes.pop("now")
@@ -603,7 +603,8 @@ def test_the_control_without_the_claim_books_twice(
         return True
 
     def both(**options: Any) -> Payment:
-        ready.wait()
+        if next(two, False):  # what is tried again later has nobody to wait for
+            ready.wait()
         return settle(**options)
 
     monkeypatch.setattr(Payment, "end", end)
