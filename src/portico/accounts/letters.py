@@ -42,6 +42,8 @@ REASONS = {
     "member": lazy("You get this because you have a login for %(company)s in this portal."),
     "recipient": lazy("You get this because %(company)s has its invoices sent to this address. Ask there to change it."),
     "sells": lazy("You get this because you look after this customer."),
+    "asked": lazy("You get this because you asked for it in this portal."),
+    "asked_desk": lazy("You get this because you asked for it in this portal."),
     "login": lazy("You get this because it concerns your login. Such mails cannot be switched off."),
 }  # fmt: skip
 
@@ -199,7 +201,7 @@ def change_path(letter: Letter) -> str:
     """Where this reader chooses its mails; empty for an address without a login."""
     if letter.person is None:
         return ""
-    face = "staff" if letter.why == "sells" else "my"
+    face = "staff" if letter.why in {"sells", "asked_desk"} else "my"
     try:
         return reverse(f"{face}:account.letters")
     except NoReverseMatch:

@@ -13,6 +13,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Membership, Seller, User
+from portico.billing import letters
 from portico.billing.documents.auditing import year as audit
 from portico.billing.documents.bundle import Bundled, bundled, heads, line, values, with_files
 from portico.billing.models import Archive, DatabaseAccess, Invoice, InvoiceVat
@@ -31,6 +32,8 @@ MOST_OPEN = 3
 KEPT = timedelta(days=7)
 KEPT_YEAR = timedelta(days=30)
 ABANDONED = timedelta(days=30)
+PATIENCE = timedelta(minutes=1)
+"""What is ready sooner is told by the page alone, on which somebody waits for it."""
 INDEX = "index.csv"
 logger = logging.getLogger("portico.archives")
 
@@ -132,16 +135,14 @@ def go_on(now: datetime) -> int:
 
 def _turn_or_say(archive: Archive, *, now: datetime) -> None:
     if archive.attempts > Archive.MOST_ATTEMPTS:
-        archive.fail(_("It could not be made. Try again, or ask whoever runs this portal to look at its log."), now=now)
+        problem = _("It could not be made. Try again, or ask whoever runs this portal to look at its log.")
+        _give_up(archive, problem, now=now)
         return
     try:
         turn(archive, now=now)
     except Damaged as fault:
-        archive.fail(
-            _("The stored file of %(number)s is damaged. Restore it from a backup, then try again.")
-            % {"number": fault},
-            now=now,
-        )
+        problem = _("The stored file of %(number)s is damaged. Restore it from a backup, then try again.")
+        _give_up(archive, problem % {"number": fault}, now=now)
     except Busy:  # a worker that was held up longer than its claim still writes: the next claim is for later
         logger.warning("an archive is still written by another worker", extra={"archive": archive.pk})
     except FileNotFoundError:
@@ -151,6 +152,18 @@ def _turn_or_say(archive: Archive, *, now: datetime) -> None:
     except Exception:
         logger.exception("a turn of an archive failed", extra={"archive": archive.pk})
         archive.let_go(now=now)
+
+
+def _give_up(archive: Archive, problem: str, *, now: datetime) -> None:
+    with transaction.atomic():
+        if archive.fail(problem, now=now):
+            _tell(archive, now=now)
+
+
+def _tell(archive: Archive, *, now: datetime) -> None:
+    """A mail to who asked, when it took longer than somebody waits on a page."""
+    if now - archive.asked_at > PATIENCE:
+        letters.archive_ready(archive, now=now)
 
 
 def turn(archive: Archive, *, now: datetime) -> None:
@@ -191,7 +204,11 @@ def _complete(archive: Archive, zip_file: Unfinished, *, now: datetime) -> None:
             size += len(piece)
             sha256.update(piece)
     kept = KEPT_YEAR if archive.kind == Archive.Kind.YEAR else KEPT
-    if archive.complete(size=size, sha256=sha256.hexdigest(), now=now, kept=kept):
+    with transaction.atomic():
+        completed = archive.complete(size=size, sha256=sha256.hexdigest(), now=now, kept=kept)
+        if completed:
+            _tell(archive, now=now)
+    if completed:
         for beside in archive.path.parent.glob(f"{archive.path.name}.*"):
             beside.unlink(missing_ok=True)
     elif not Archive.objects.filter(pk=archive.pk).exists():  # it was deleted while it was made

@@ -4,6 +4,7 @@ Each writes ids to the outbox in the caller's transaction; what its `draw_…` r
 Actions name them through this package: `letters.quotation_sent(version, now=now)`.
 """
 
+from portico.billing.letters.archives import archive_ready
 from portico.billing.letters.invoices import (
     credit_notes_issued,
     invoice_disputed,
@@ -35,6 +36,7 @@ from portico.billing.letters.subscriptions import change_installed, renewal_ahea
 from portico.billing.letters.webhooks import webhook_dead
 
 __all__ = [
+    "archive_ready",
     "autopay_failed",
     "card_expires",
     "change_installed",

@@ -13,6 +13,7 @@ from portico.accounts.letters import credentials_changed, identity_decided, invi
 from portico.accounts.models import InvoiceRecipient, LetterChoice, Membership, User
 from portico.billing import letters as billing_letters
 from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
+from portico.billing.actions.archive import ask_year
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
 from portico.billing.letters import payment_refunded
 from portico.billing.models import (
@@ -27,6 +28,7 @@ from portico.billing.models import (
     Reversal,
     SavedMethod,
 )
+from portico.billing.tests.archives import made
 from portico.cast import World, line, write
 from portico.conversation.letters import thread_message
 from portico.conversation.models import Thread
@@ -349,6 +351,8 @@ def one_of_each(world: World) -> dict[str, Letter]:
         subscription=world.subscription("atelier-fontaine"), report_id="r-1", changes=[report.Reported("users", 1)],
         by=None, now=world.now,
     )  # fmt: skip
+    archive = ask_year(seller=world.seller, by=world.omar, year=world.now.year, now=world.now - timedelta(minutes=2))
+    made(archive, world.now)
     automatic(world, late)
     billing_letters.subscription_state(world.subscription("lindner-lager"), "past_due", now=world.now)
     found = {}

@@ -106,4 +106,5 @@ def test_staff_chooses_its_own_mails(world: World, client_for: Browser) -> None:
     off = set(world.hanna.letter_choices.filter(wanted=False).values_list("event", flat=True))
     assert off == {
         "quotation_accepted", "changes_requested", "thread_message", "invoice_disputed", "webhook_dead", "identity_asked",
+        "archive_ready",
     }  # fmt: skip

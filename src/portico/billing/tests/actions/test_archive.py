@@ -15,7 +15,8 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from portico.accounts.models import Event
+from portico.accounts.letters import choose
+from portico.accounts.models import Event, User
 from portico.billing.actions import archive as making
 from portico.billing.actions.archive import ask_chosen, ask_year, remove_archive
 from portico.billing.documents.bundle import bundled
@@ -25,6 +26,8 @@ from portico.cast import World
 from portico.commands import CHECKOUT
 from portico.kit.errors import Conflict, Invalid
 from portico.kit.files import path_of
+from portico.kit.models import Letter
+from portico.kit.outbox import render
 
 pytestmark = pytest.mark.django_db
 WORKER = """
@@ -238,3 +241,67 @@ def test_what_is_refused(world: World) -> None:
             now=world.now,
         )  # fmt: skip
     assert Event.objects.filter(name="archive.asked", actor=world.omar).count() == 1
+
+
+# Told by mail ----------------------------------------------------------------------------------------------------------
+
+
+def told(archive: Archive) -> list[Letter]:
+    return list(Letter.objects.filter(event="archive_ready", about=f"archive:{archive.pk}"))
+
+
+def of_a_member(world: World) -> Archive:
+    member = world.member(world.camille)
+    rows = Invoice.objects.visible_to(member)
+    return ask_chosen(
+        seller=world.seller, by=world.camille, member=member, rows=rows, xml="", language="fr", now=world.now
+    )
+
+
+@pytest.mark.parametrize(("ask", "face"), [(year, "staff"), (chosen, "staff"), (of_a_member, "my")])
+def test_who_asked_is_told_when_it_took_a_while(world: World, ask: Callable[[World], Archive], face: str) -> None:
+    soon = ask(world)
+    work(world.now + timedelta(seconds=50))
+    assert told(soon) == [], "the page is still open"
+    archive = ask(world)
+    work(world.now + timedelta(minutes=2))
+    work(world.now + timedelta(minutes=3))
+    (letter,) = told(archive)
+    assert letter.person == archive.user_id
+    drawn = render(letter)
+    assert drawn is not None
+    page = {"year": "archives", "chosen": "downloads"}[archive.kind]
+    for words in (drawn.text, drawn.html):
+        assert f"/{face}/{page}/{archive.key}/" in words
+        assert f"/{face}/account/letters/" in words
+        assert str(archive.total) in words
+    remove_archive(archive=archive, by=world.omar, now=world.now)
+    assert render(letter) is None, "it is gone: nothing leads to it"
+
+
+def test_who_asked_is_told_why_there_is_none(world: World) -> None:
+    damaged = Invoice.objects.filter(series="INV", issued_on__year=world.now.year).latest("chain_position")
+    bundled(damaged, "")
+    damaged.refresh_from_db()
+    assert damaged.pdf is not None
+    damaged.pdf.path.write_bytes(b"changed")
+    archive = year(world)
+    work(world.now + timedelta(minutes=2))
+    (letter,) = told(archive)
+    drawn = render(letter)
+    assert drawn is not None
+    assert drawn.subject == "Your download could not be made"
+    assert str(damaged.number) in drawn.text
+    assert Archive.objects.get(pk=archive.pk).retry()
+    assert render(letter) is None, "it is being made again"
+
+
+def test_who_does_not_want_it_or_is_gone_is_not_told(world: World) -> None:
+    choose(world.omar, set())
+    archive = year(world)
+    work(world.now + timedelta(minutes=2))
+    assert told(archive) == []
+    other = chosen(world)
+    User.objects.filter(pk=world.omar.pk).update(is_active=False)
+    work(world.now + timedelta(minutes=2))
+    assert told(other) == []
