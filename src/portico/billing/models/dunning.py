@@ -81,7 +81,7 @@ class Reminder(models.Model):
 
     class Stage(models.TextChoices):
         BEFORE = "before", lazy("Soon due")
-        DUE = "due", lazy("Due today")
+        DUE = "due", lazy("On the due day")
         LATE = "late", lazy("Reminded")
         FORMAL = "formal", lazy("Formal notice")
         SUSPEND = "suspend", lazy("Handed over")

@@ -32,7 +32,7 @@ from portico.kit.text import one_line
 STATUSES = {
     "none": lazy("Not reminded yet"),
     "before": lazy("Soon due"),
-    "due": lazy("Due today"),
+    "due": lazy("On the due day"),
     "late": lazy("Reminded"),
     "formal": lazy("Formal notice"),
     "suspend": lazy("Handed over"),
