@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.urls import reverse
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from portico.accounts.letters import DECIDES, drawn, members, sellers
 from portico.accounts.models import User
+from portico.billing.documents.certificate import certificate_pdf
 from portico.billing.models import Acceptance, ChangeRequest, ChangeWish, Order, Quotation, QuotationVersion
 from portico.kit import formats
 from portico.kit.models import Letter
@@ -126,20 +128,30 @@ def draw_quotation_approved(letter: Letter) -> Drawn | None:
 
 @kind("quotation_accepted", label=lazy("A quotation was accepted"), sides=(MEMBER, STAFF))
 def draw_quotation_accepted(letter: Letter) -> Drawn | None:
-    """Who accepted what, the order, and the quotation as it was accepted."""
+    """Who accepted what, the order, the quotation as it was accepted, and the certificate: both sides get it (DOMAIN 3)."""
     version = _version(letter)
     acceptance = Acceptance.objects.select_related("pdf").get(version=version)
     order = Order.objects.filter(version=version).first()
-    name = f"{version.quotation.number}-v{version.version}-{_('accepted')}.pdf"
+    number = version.quotation.number
+    files = [Attachment(f"{number}-v{version.version}-{_('accepted')}.pdf", acceptance.pdf.read())]
+    if acceptance.signer_name:  # the evidence may be erased by then
+        files.append(Attachment(f"{number}-certificate.pdf", _certificate(acceptance.pk, str(letter.queued_at))))
     return _drawn(
         letter,
         version,
-        attachments=[Attachment(name, acceptance.pdf.read())],
+        attachments=files,
         order=order.number if order else "",
         who=acceptance.signer_name,
         total_minor=acceptance.total_minor,
         at=acceptance.accepted_at,
     )
+
+
+@lru_cache(maxsize=1)
+def _certificate(acceptance: int, _queued_at: str) -> bytes:
+    """The certificate; the letters of one acceptance are queued at one moment and drawn one after the other."""
+    rows = Acceptance.objects.select_related("pdf", "accepted_by", "version__quotation__seller")
+    return certificate_pdf(rows.select_related("version__quotation__customer").get(pk=acceptance))
 
 
 @kind("quotation_rejected", label=lazy("A quotation was rejected"), sides=(STAFF,))

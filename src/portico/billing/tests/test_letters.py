@@ -1,8 +1,10 @@
 """Who is told what: each sale of the cast has written exactly its letters, to its readers; each letter reads well."""
 
+import io
 import re
 from datetime import datetime, timedelta
 
+import pikepdf
 import pytest
 from django.core import mail
 from django.db import transaction
@@ -15,8 +17,9 @@ from portico.billing import letters as billing_letters
 from portico.billing.actions import credit, decide, draft, dunning, hooks, pay, remind, report, send
 from portico.billing.actions.archive import ask_year
 from portico.billing.actions.dispute import dispute_invoice, solve_dispute
-from portico.billing.letters import payment_refunded
+from portico.billing.letters import payment_refunded, quotations
 from portico.billing.models import (
+    Acceptance,
     AutoPay,
     ChangeRequest,
     Collection,
@@ -430,9 +433,30 @@ def test_papers_go_with_their_letters(world: World, one_of_each: dict[str, Lette
     for event in ("invoice_issued", "credit_note_issued", "quotation_accepted", "invoice_overdue"):
         rendered = render(one_of_each[event])
         assert rendered is not None
-        (file,) = rendered.drawn.attachments
+        file, *others = rendered.drawn.attachments
+        assert [other.name for other in others] == (
+            [file.name.replace("-v1-accepted", "-certificate")] if event == "quotation_accepted" else []
+        )
         assert file.content.startswith(b"%PDF-"), event
         assert re.fullmatch(r"(INV|CN)-2026-\d{5}\.pdf|Q-2026-\d{5}-v1-accepted\.pdf", file.name), file.name
+
+
+def test_the_certificate_of_an_acceptance_goes_to_both_sides(world: World) -> None:
+    letters = Letter.objects.filter(event="quotation_accepted")
+    assert {letter.why == "sells" for letter in letters} == {True, False}
+    version = Acceptance.objects.latest("pk").version
+    quotations._certificate.cache_clear()
+    for letter in letters.filter(data__version=version.pk):
+        rendered = render(letter)
+        assert rendered is not None
+        paper, certificate = rendered.drawn.attachments
+        with pikepdf.open(io.BytesIO(certificate.content)) as pdf:
+            assert [one.get_file().read_bytes() for one in pdf.attachments.values()] == [paper.content]
+    assert quotations._certificate.cache_info().misses == 1, "drawn once for all its readers"
+    Acceptance.objects.filter(version=version).update(signer_name="")  # erased when the law asks to keep it no longer
+    rendered = render(letters.filter(data__version=version.pk)[0])
+    assert rendered is not None
+    assert len(rendered.drawn.attachments) == 1
 
 
 def test_amounts_and_words_of_the_customer_are_told_as_they_are(one_of_each: dict[str, Letter]) -> None:
