@@ -90,7 +90,7 @@ def receipt_sheet(payment: Payment, way: str) -> Sheet:
         lines = [_line(share) for share in use.settling]
         rest = (
             (_("Given back"), use.given_back_minor),
-            (_("On its way back to you"), use.going_back_minor),
+            (_("Set aside to be given back"), use.going_back_minor),
             (_("Taken back by the bank"), use.taken_back_minor),
             (_("Your credit"), use.credit_minor),
         )

@@ -229,7 +229,7 @@ def test_money_that_went_back_is_told_on_page_and_receipt(world: World, client_f
         )  # fmt: skip
     asked = given_back(world, payment, 30_000)
     told = page(client, payment)
-    assert "On its way back to you€300.00" in told
+    assert "Set aside to be given back€300.00" in told
     assert "was given back" not in told, "it was not sent yet"
     refund.transfer_done(refund=asked, sent=True, by=world.omar, now=world.now)
     receipt = text_of(client.get(f"/my/payments/{payment.pk}/receipt/"))
@@ -240,6 +240,18 @@ def test_money_that_went_back_is_told_on_page_and_receipt(world: World, client_f
         assert "our credit" not in words
     assert "€300.00 was given back to you." in page(client, payment)
     assert "−" not in receipt, "each paper stands there once, with what it got"
+
+
+def test_what_waits_for_a_second_person_is_not_said_to_be_on_its_way(world: World, client_for: Browser) -> None:
+    payment = pay.book_transfer(
+        customer=world.fontaine, invoices=[], amount_minor=500_000, received_on=world.now.date(), payer_name="A",
+        by=world.omar, now=world.now,
+    )  # fmt: skip
+    assert given_back(world, payment, 400_000).state == "waiting"
+    told = page(client_for(world.julien), payment)
+    assert "Set aside to be given back€4,000.00" in told
+    assert "was given back" not in told
+    assert "€1,000.00 is your credit." in told
 
 
 def test_money_of_which_nothing_is_left_has_its_receipt_still(world: World, client_for: Browser) -> None:
