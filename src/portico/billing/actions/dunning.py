@@ -20,6 +20,8 @@ from portico.accounts.models import Customer, Event, Seller, User
 from portico.billing import letters
 from portico.billing.late import Claim, claim_of
 from portico.billing.models import (
+    AutoPay,
+    Collection,
     DunningPause,
     DunningRules,
     Invoice,
@@ -75,9 +77,19 @@ def reached(seller: Seller, stage: Stage, following: Stage | None, stages: Itera
         rows = rows.filter(Exists(earlier), part_due_on__gt=day - timedelta(days=FORMAL_WITHIN_DAYS + stage.days))
     elif stage.key == Reminder.Stage.LATE:
         rows = rows.filter(part_due_on__gt=day - timedelta(days=FIRST_WITHIN_DAYS))
-    elif following is not None:  # what is only a help comes in its days or not at all
+    elif following is not None:  # what is only a help comes in its days or not at all, and not where auto-pay pays
         rows = rows.filter(part_due_on__gt=day - timedelta(days=following.days), issued_on__lte=day - NEW)
+        rows = rows.exclude(collected())
     return rows.order_by("part_due_on", "pk")
+
+
+def collected() -> Q:
+    """What auto-pay charges by itself, as agreed before the invoice was issued; no longer where it was stopped."""
+    switched_on = AutoPay.objects.filter(off_at=None, on_at__lte=OuterRef("issued_at"))
+    of_period = switched_on.filter(subscription=OuterRef("period__subscription"))
+    of_order = switched_on.filter(subscription=OuterRef("order__subscription"))
+    stopped = Collection.objects.filter(invoice=OuterRef("pk"), state=Collection.State.STOPPED)
+    return (Q(Exists(of_period)) | Q(Exists(of_order))) & ~Q(Exists(stopped))
 
 
 def owed(seller: Seller, day: date) -> Any:

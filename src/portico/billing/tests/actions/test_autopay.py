@@ -13,7 +13,7 @@ from django.test import Client
 from portico import cast
 from portico.accounts.models import Customer
 from portico.billing import books, jobs
-from portico.billing.actions import autopay, charge, collect, dispute, methods, pay, renew
+from portico.billing.actions import autopay, charge, collect, dispute, dunning, methods, pay, renew
 from portico.billing.models import AutoPay, Collection, Invoice, Payment, PaymentTarget, Subscription
 from portico.billing.providers.base import Unanswered
 from portico.billing.providers.sandbox import gateway
@@ -171,6 +171,34 @@ def test_a_part_that_was_given_up_and_paid_otherwise_leaves_the_next_one_its_own
     assert attempts(invoice).count("failed") == tries
     sweep(world.now + timedelta(days=40))
     assert attempts(invoice).count("failed") == tries + 1
+
+
+@pytest.mark.parametrize("switched_on", [True, False])
+def test_nobody_is_asked_to_pay_what_auto_pay_will_charge(world: World, switched_on: bool) -> None:
+    """Reminders before and on the due day; once auto-pay was stopped, and without it, they come as ever."""
+    saved_by(payer(world), "lost", now=world.now)
+    subscription = world.subscription("atelier-fontaine")
+    if switched_on:
+        autopay.switch_on(subscription=subscription, by=payer(world), consent="I agree.", now=world.now)
+    Customer.objects.filter(pk=world.fontaine.pk).update(payment_terms_days=10)
+    world.fontaine.refresh_from_db()
+    about = {"subscription": subscription, "kind": "upsell"}
+    lines = [cast.line(world, "consulting-day")]
+    quotation = cast.offer(world, world.fontaine, "Stock count", lines, world.now, about=about)
+    invoice = cast.accept(world, quotation, world.now).invoices.get()
+
+    def reminded(days: int) -> list[str]:
+        now = world.now + timedelta(days=days)
+        dunning.remind_due(now)
+        sweep(now)
+        return list(invoice.reminders.order_by("id").values_list("stage", flat=True))
+
+    assert reminded(7) == ([] if switched_on else ["before"])
+    assert reminded(10) == ([] if switched_on else ["before", "due"])
+    if switched_on:
+        assert of(invoice).state == "stopped", "the card was reported lost"
+        assert reminded(11) == ["due"]
+    assert reminded(17)[-1:] == ["late"]
 
 
 def test_a_declined_charge_is_tried_again_after_2_5_7_and_7_days_and_then_no_more(world: World, clock: Clock) -> None:
