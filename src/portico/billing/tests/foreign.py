@@ -47,6 +47,71 @@ def ubl(**changes: str) -> bytes:
     ).format(**says, **NAMES).encode()  # fmt: skip
 
 
+def zugferd_1(*, basic: bool = False) -> bytes:
+    """The same invoice as ZUGFeRD 1.0 wrote it, with freight and a discount: COMFORT, or BASIC, whose items have no amounts."""
+    profile = "basic" if basic else "comfort"
+    euro = 'currencyID="EUR"'
+    tax = (
+        "<ram:TypeCode>VAT</ram:TypeCode><ram:CategoryCode>S</ram:CategoryCode>"
+        "<ram:ApplicablePercent>21.00</ram:ApplicablePercent>"
+    )
+    price = (
+        f"<ram:SpecifiedSupplyChainTradeAgreement><ram:NetPriceProductTradePrice><ram:ChargeAmount {euro}>50.0000"
+        "</ram:ChargeAmount></ram:NetPriceProductTradePrice></ram:SpecifiedSupplyChainTradeAgreement>"
+    )
+    settled = (
+        f"<ram:SpecifiedSupplyChainTradeSettlement><ram:ApplicableTradeTax>{tax}</ram:ApplicableTradeTax>"
+        f"<ram:SpecifiedTradeSettlementMonetarySummation><ram:LineTotalAmount {euro}>100.00</ram:LineTotalAmount>"
+        "</ram:SpecifiedTradeSettlementMonetarySummation></ram:SpecifiedSupplyChainTradeSettlement>"
+    )
+    party = "<ram:{role}TradeParty><ram:Name>{name}</ram:Name><ram:PostalTradeAddress>"
+    party += "<ram:PostcodeCode>{code}</ram:PostcodeCode>"
+    party += (
+        "<ram:LineOne>Street 1</ram:LineOne><ram:CityName>Town</ram:CityName><ram:CountryID>{country}</ram:CountryID>"
+    )
+    party += '</ram:PostalTradeAddress><ram:SpecifiedTaxRegistration><ram:ID schemeID="VA">{vat}</ram:ID>'
+    party += "</ram:SpecifiedTaxRegistration></ram:{role}TradeParty>"
+    seller = party.format(role="Seller", name="Northwind Software SAS", code="44000", country="FR", vat="FR83404833048")
+    buyer = party.format(role="Buyer", name="Gentse Brouwers NV", code="9000", country="BE", vat="BE0428759497")
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><rsm:CrossIndustryDocument '
+        'xmlns:rsm="urn:ferd:CrossIndustryDocument:invoice:1p0" '
+        'xmlns:ram="urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:12" '
+        'xmlns:udt="urn:un:unece:uncefact:data:standard:UnqualifiedDataType:15"><rsm:SpecifiedExchangedDocumentContext>'
+        "<ram:GuidelineSpecifiedDocumentContextParameter><ram:ID>urn:ferd:CrossIndustryDocument:invoice:1p0:"
+        f"{profile}</ram:ID></ram:GuidelineSpecifiedDocumentContextParameter></rsm:SpecifiedExchangedDocumentContext>"
+        "<rsm:HeaderExchangedDocument><ram:ID>ALT-1</ram:ID><ram:Name>RECHNUNG</ram:Name><ram:TypeCode>380</ram:TypeCode>"
+        '<ram:IssueDateTime><udt:DateTimeString format="102">20161001</udt:DateTimeString></ram:IssueDateTime>'
+        "</rsm:HeaderExchangedDocument><rsm:SpecifiedSupplyChainTradeTransaction><ram:ApplicableSupplyChainTradeAgreement>"
+        f"{seller}{buyer}</ram:ApplicableSupplyChainTradeAgreement><ram:ApplicableSupplyChainTradeDelivery>"
+        '<ram:ActualDeliverySupplyChainEvent><ram:OccurrenceDateTime><udt:DateTimeString format="102">20160930'
+        "</udt:DateTimeString></ram:OccurrenceDateTime></ram:ActualDeliverySupplyChainEvent>"
+        "</ram:ApplicableSupplyChainTradeDelivery><ram:ApplicableSupplyChainTradeSettlement>"
+        "<ram:PaymentReference>ALT-1</ram:PaymentReference><ram:InvoiceCurrencyCode>EUR</ram:InvoiceCurrencyCode>"
+        f"<ram:ApplicableTradeTax><ram:CalculatedAmount {euro}>20.79</ram:CalculatedAmount><ram:TypeCode>VAT</ram:TypeCode>"
+        f"<ram:BasisAmount {euro}>99.00</ram:BasisAmount><ram:CategoryCode>S</ram:CategoryCode>"
+        "<ram:ApplicablePercent>21.00</ram:ApplicablePercent></ram:ApplicableTradeTax><ram:SpecifiedTradeAllowanceCharge>"
+        "<ram:ChargeIndicator><udt:Indicator>false</udt:Indicator></ram:ChargeIndicator>"
+        f"<ram:ActualAmount {euro}>5.00</ram:ActualAmount><ram:Reason>Rabatt</ram:Reason><ram:CategoryTradeTax>{tax}"
+        "</ram:CategoryTradeTax></ram:SpecifiedTradeAllowanceCharge><ram:SpecifiedLogisticsServiceCharge>"
+        f"<ram:Description>Versand</ram:Description><ram:AppliedAmount {euro}>4.00</ram:AppliedAmount><ram:AppliedTradeTax>"
+        f"{tax}</ram:AppliedTradeTax></ram:SpecifiedLogisticsServiceCharge><ram:SpecifiedTradePaymentTerms>"
+        '<ram:Description>30 Tage</ram:Description><ram:DueDateDateTime><udt:DateTimeString format="102">20161031'
+        "</udt:DateTimeString></ram:DueDateDateTime></ram:SpecifiedTradePaymentTerms>"
+        f"<ram:SpecifiedTradeSettlementMonetarySummation><ram:LineTotalAmount {euro}>100.00</ram:LineTotalAmount>"
+        f"<ram:ChargeTotalAmount {euro}>4.00</ram:ChargeTotalAmount><ram:AllowanceTotalAmount {euro}>5.00"
+        f"</ram:AllowanceTotalAmount><ram:TaxBasisTotalAmount {euro}>99.00</ram:TaxBasisTotalAmount><ram:TaxTotalAmount "
+        f"{euro}>20.79</ram:TaxTotalAmount><ram:GrandTotalAmount {euro}>119.79</ram:GrandTotalAmount>"
+        "</ram:SpecifiedTradeSettlementMonetarySummation></ram:ApplicableSupplyChainTradeSettlement>"
+        "<ram:IncludedSupplyChainTradeLineItem><ram:AssociatedDocumentLineDocument><ram:IncludedNote><ram:Content>Wir liefern:"
+        "</ram:Content></ram:IncludedNote></ram:AssociatedDocumentLineDocument></ram:IncludedSupplyChainTradeLineItem>"
+        f"<ram:IncludedSupplyChainTradeLineItem>{'' if basic else price}<ram:SpecifiedSupplyChainTradeDelivery>"
+        '<ram:BilledQuantity unitCode="C62">2.0000</ram:BilledQuantity></ram:SpecifiedSupplyChainTradeDelivery>'
+        f"{'' if basic else settled}<ram:SpecifiedTradeProduct><ram:Name>Hosting</ram:Name></ram:SpecifiedTradeProduct>"
+        "</ram:IncludedSupplyChainTradeLineItem></rsm:SpecifiedSupplyChainTradeTransaction></rsm:CrossIndustryDocument>"
+    ).encode()
+
+
 def pdf_with(xml: bytes, name: str = "factur-x.xml", *, password: str = "") -> bytes:
     """A PDF of one empty page with a file attached."""
     pdf, out = pikepdf.new(), io.BytesIO()

@@ -17,12 +17,15 @@ from portico.billing.documents.reading.xml import (
     day,
     endpoint,
     first,
+    local,
     number,
     optional_day,
     text,
 )
 
 ZERO = Decimal(0)
+ELDER = "CrossIndustryDocument"
+"""The root of ZUGFeRD 1.0."""
 DAY = "DateTimeString|DateString"
 AGREEMENT = "ApplicableHeaderTradeAgreement|ApplicableSupplyChainTradeAgreement"
 DELIVERY = "ApplicableHeaderTradeDelivery|ApplicableSupplyChainTradeDelivery"
@@ -48,7 +51,13 @@ def read(root: Element, xml: bytes) -> Found:
     groups = tuple(_groups(children(settlement, "ApplicableTradeTax")))
     if not groups:
         raise Unreadable("minimum")
-    lines = tuple(_line(one) for one in islice(children(trade, "IncludedSupplyChainTradeLineItem"), MOST_LINES + 1))
+    items = tuple(islice(children(trade, "IncludedSupplyChainTradeLineItem"), MOST_LINES + 1))
+    if local(root) == ELDER:  # words alone are an item there; the profile BASIC states no amount of any
+        named = "\n".join(filter(None, (_line(one).name for one in items)))
+        items = tuple(one for one in items if first(one, f"{LINE_SETTLEMENT}/{LINE_SUM}/LineTotalAmount") is not None)
+    else:
+        named = ""
+    lines = tuple(_line(one) for one in items)
     extras = tuple(_extras(settlement))
     lines_net = number(totals, "LineTotalAmount", "BT-106")
     prepaid = number(totals, "TotalPrepaidAmount", "BT-113", ZERO)
@@ -69,7 +78,7 @@ def read(root: Element, xml: bytes) -> Found:
         refers_to=code(settlement, "InvoiceReferencedDocument/IssuerAssignedID|ID"),
         seller=_party(first(agreement, "SellerTradeParty")),
         buyer=_party(first(agreement, "BuyerTradeParty")),
-        lines=lines or tuple(_lines_of(groups, extras)),
+        lines=lines or tuple(_lines_of(groups, extras, named)),
         extras=extras,
         groups=groups,
         lines_net=lines_net,
@@ -135,12 +144,15 @@ def _line(line: Element) -> FoundLine:
     )
 
 
-def _lines_of(groups: Iterable[Group], extras: Iterable[Extra]) -> Iterable[FoundLine]:
-    """A line for each VAT group, for the profile that states no lines (BASIC WL)."""
-    for group in groups:
+def _lines_of(groups: Iterable[Group], extras: Iterable[Extra], named: str) -> Iterable[FoundLine]:
+    """A line for each VAT group, for the profiles that state no lines (BASIC WL) or no amounts of them (1.0 BASIC).
+
+    What the items are called stands below the first.
+    """
+    for place, group in enumerate(groups):
         own = [one for one in extras if (one.category, one.rate) == (group.category, group.rate)]
         net = group.base - sum((one.amount if one.is_charge else -one.amount for one in own), ZERO)
-        yield FoundLine("", "", Decimal(1), "C62", net, Decimal(1), net, group.category, group.rate)
+        yield FoundLine("", "" if place else named, Decimal(1), "C62", net, Decimal(1), net, group.category, group.rate)
 
 
 def _extras(settlement: Element | None) -> Iterable[Extra]:

