@@ -50,7 +50,8 @@ def change(rows: QuerySet[Any], **changes: Any) -> int:
 def read(rows: QuerySet[Any], changes: dict[str, Any]) -> tuple[tuple[Any, ...], list[Any]]:
     """The shape of a change, and its values in the order of the statement. Raises Irregular."""
     query = rows.query
-    if query.annotations or query.is_sliced or query.combinator or query.extra or len(query.alias_map) > 1:
+    tables = sum(1 for count in query.alias_refcount.values() if count)
+    if query.annotations or query.is_sliced or query.combinator or query.extra or tables > 1:
         raise Irregular
     shape: list[Any] = [connection.vendor, rows.model]
     values: list[Any] = []

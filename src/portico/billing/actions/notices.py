@@ -28,7 +28,7 @@ from portico.kit.adding import add
 from portico.kit.changing import change
 from portico.kit.crash import crashpoint
 from portico.kit.db import claim
-from portico.kit.prepared import prepared, reread
+from portico.kit.prepared import prepared
 
 WAITS = (5, 15, 60, 300, 1800, 7200, 21600)
 """Seconds until a notice that could not be worked on is tried again; the last one repeats."""
@@ -65,11 +65,12 @@ def work_on(event: ProviderEvent, *, now: datetime) -> bool:
     rows = ProviderEvent.objects.filter(pk=event.pk, state__in=WAITING)
     if not claim(rows.filter(attempts=event.attempts), attempts=F("attempts") + 1, next_attempt_at=now + wait):
         return False
+    done = False
     try:
         with transaction.atomic():
             error = _apply(event, now=now)
             if not error:
-                change(rows, state=ProviderEvent.State.DONE, done_at=now, error="")
+                done = bool(change(rows, state=ProviderEvent.State.DONE, done_at=now, error=""))
         crashpoint("committed")
     except Exception as fault:
         logger.exception("a stored notice could not be worked on")
@@ -78,8 +79,7 @@ def work_on(event: ProviderEvent, *, now: datetime) -> bool:
         given_up = now - event.received_at > GIVE_UP_AFTER
         state = ProviderEvent.State.FAILED if given_up else ProviderEvent.State.PARKED
         change(rows, state=state, error=error[:200])
-    reread(event)
-    return event.state == ProviderEvent.State.DONE
+    return done
 
 
 def _apply(event: ProviderEvent, *, now: datetime) -> str:

@@ -230,8 +230,8 @@ class Payment(models.Model):
     def ask_soon(self, *, at: datetime) -> None:
         """Something became of it at the provider: let the janitor look then, unless that was known before."""
         later = Q(next_lookup_at=None) | Q(next_lookup_at__gt=at)
-        claim(Payment.objects.filter(later, pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=at)
-        reread(self)
+        if claim(Payment.objects.filter(later, pk=self.pk, state__in=self.UNDECIDED), next_lookup_at=at):
+            self.next_lookup_at = at
 
     def money_known_as(self, charge_reference: str) -> None:
         """Learn the provider's name for the money itself."""

@@ -10,7 +10,7 @@ from django.db.utils import IntegrityError
 from django.test.utils import CaptureQueriesContext
 
 from portico.accounts.models import User
-from portico.billing.models import Payment
+from portico.billing.models import Invoice, InvoiceLine, Payment
 from portico.cast import World
 from portico.kit import changing
 from portico.kit.changing import change
@@ -73,6 +73,19 @@ def test_a_flag_is_no_value(db: None) -> None:
         assert change(User.objects.filter(is_active=True, email__startswith="u"), name="on") == 1
         assert change(User.objects.filter(is_active=False, email="u1@example.com"), name="off") == 1
     assert list(User.objects.order_by("email").values_list("name", flat=True)) == ["on", "off"]
+
+
+def test_a_row_is_found_by_what_it_belongs_to(world: World) -> None:
+    """A foreign key is a column like another, and what is written into one may be the row itself."""
+    invoice = world.invoice("Go-live support, day 1")
+    lines = InvoiceLine.objects.filter(invoice=invoice)
+    assert change(InvoiceLine.objects.filter(invoice=invoice.pk), detail="as agreed") == lines.count() > 0
+    assert set(lines.values_list("detail", flat=True)) == {"as agreed"}
+    assert change(Invoice.objects.filter(pk=invoice.pk, refers_to=None), issued_by=world.omar) == 1
+    assert Invoice.objects.get(pk=invoice.pk).issued_by == world.omar
+    written = [told for shape, told in changing.PLANS.items() if shape[1] in {Invoice, InvoiceLine}]
+    assert len(written) >= 2
+    assert all(written)
 
 
 def test_what_has_no_simple_shape_is_left_to_django(world: World) -> None:
