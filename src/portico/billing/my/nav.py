@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Exists, FilteredRelation, Min, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Exists, FilteredRelation, Min, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
@@ -71,10 +71,6 @@ def framed(
     in_payment = seen & Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
     disputed = seen & Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
     due = "unpaid__amount_due_minor"
-    own = Invoice.objects.filter(customer=customer, currency=OuterRef("unpaid__currency"))
-    if "unpaid__in" in (invoices or {}):
-        own = own.filter(pk__in=(invoices or {})["unpaid__in"])
-    later = own.filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day).not_yet_due(day)
     return (
         Customer.objects.filter(pk=customer)
         .annotate(unpaid=FilteredRelation("invoices", condition=Q(invoices__amount_due_minor__gt=0)))
@@ -83,7 +79,8 @@ def framed(
         .annotate(
             open_minor=Coalesce(Sum(due, filter=payable), 0),
             open_count=Count("unpaid", filter=payable),
-            overdue_minor=Coalesce(Sum(due, filter=late), 0) - later,
+            overdue_minor=Coalesce(Sum(due, filter=late), 0),
+            late_in_parts=Count("unpaid", filter=late & Q(unpaid__instalment_count__gt=0)),
             overdue_count=Count("unpaid", filter=late),
             overdue_since=Min("unpaid__due_on", filter=late),
             in_payment_minor=Coalesce(Sum(due, filter=in_payment), 0),
@@ -93,6 +90,13 @@ def framed(
         )
         .order_by("unpaid__currency")
     )
+
+
+def later_parts(customer: Any, day: Any) -> Any:
+    """What of a customer's overdue invoices in parts is due on `day` or later, by invoice: id, currency, minor units."""
+    rows = Invoice.objects.filter(customer=customer, payment_state__in=Invoice.PAYABLE, due_on__lt=day)
+    in_parts = rows.by_part().filter(instalment_count__gt=0, part_due_on__gte=day).order_by("pk")
+    return in_parts.values_list("pk", "currency", "part_left_minor")
 
 
 class Nav:
@@ -112,6 +116,20 @@ class Nav:
             user=self.member.user_id,
             member=self.member.pk,
         )
+
+    @cached_property
+    def _later(self) -> dict[str, int]:
+        """What of the overdue invoices is not due yet, minor units by currency; asked only where one in parts is overdue."""
+        if not any(row["late_in_parts"] for row in self._rows):
+            return {}
+        customer, later = self.member.customer, dict[str, int]()
+        seen = (
+            None if self.member.sees_all else set(Invoice.objects.visible_to(self.member).values_list("pk", flat=True))
+        )
+        for key, currency, minor in later_parts(customer.pk, today(timezone.now(), customer.seller.zone)):
+            if seen is None or key in seen:
+                later[currency] = later.get(currency, 0) + minor
+        return later
 
     @property
     def quotations(self) -> int:
@@ -135,7 +153,8 @@ class Nav:
         found = [
             Balance(
                 currency=row["unpaid__currency"],
-                **{name: row[name] for name in Balance.__dataclass_fields__ if name != "currency"},
+                **{name: row[name] for name in Balance.__dataclass_fields__ if name != "currency"}
+                | {"overdue_minor": row["overdue_minor"] - self._later.get(row["unpaid__currency"], 0)},
             )
             for row in self._rows
             if row["unpaid__currency"]
