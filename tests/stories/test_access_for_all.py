@@ -26,12 +26,16 @@ def customer_pages(world: World) -> list[str]:
     orders = {order.state: order.number for order in Order.objects.filter(customer=world.fontaine)}
     invoices = {i.payment_state + i.kind: i.number for i in Invoice.objects.filter(customer=world.fontaine)}
     payment = Payment.objects.filter(customer=world.fontaine, state="pending").first()
+    received = Payment.objects.filter(customer=world.fontaine, state="succeeded").first()
     assert payment is not None
+    assert received is not None
     credit = Invoice.objects.get(customer=world.fontaine, kind="credit_note").number
     return [
         "/my/", "/my/quotations/", "/my/quotations/?q=zzz", "/my/orders/", "/my/invoices/", "/my/subscriptions/",
         "/my/subscriptions/atelier-fontaine/", "/my/account/", "/my/account/privacy/", "/my/account/members/",
         "/my/account/members/invite/", "/my/account/company/", "/my/account/letters/", f"/my/payments/{payment.pk}/",
+        f"/my/payments/{received.pk}/", f"/my/payments/{received.pk}/receipt/", "/my/statement/",
+        "/my/account/payment-methods/",
         *(f"/my/quotations/{number}/" for number in one_each.values()),
         *(f"/my/quotations/{roll_out}/{task}/" for task in ("accept", "changes", "reject", "thread", "v1")),
         f"/my/quotations/{world.quotation('Inventory barcode pilot').number}/",
@@ -47,11 +51,15 @@ def staff_pages(world: World) -> list[str]:
     draft = world.quotation("Quality checks, draft").number
     roll_out = world.quotation("Workshop and showroom roll-out").number
     order, invoice = world.order("Showroom configuration").number, world.invoice("Go-live support, day 1").number
+    received = Payment.objects.filter(provider="sandbox", state="succeeded").first()
+    assert received is not None
     return [
         "/staff/", "/staff/quotations/", "/staff/quotations/new/", f"/staff/quotations/{draft}/",
         f"/staff/quotations/{draft}/edit/", f"/staff/quotations/{roll_out}/", f"/staff/quotations/{draft}/send/",
         "/staff/orders/", f"/staff/orders/{order}/", f"/staff/orders/{order}/deliver/", "/staff/invoices/",
         f"/staff/invoices/{invoice}/", f"/staff/invoices/{invoice}/credit/", "/staff/payments/", "/staff/payments/book/",
+        f"/staff/payments/book/?invoice={invoice}", f"/staff/payments/{received.pk}/", "/staff/refunds/", "/staff/bank/",
+        "/staff/bank/upload/", "/staff/dunning/", "/staff/dunning/rules/", f"/staff/customers/{world.fontaine.pk}/statement/",
         "/staff/customers/", f"/staff/customers/{world.fontaine.pk}/", "/staff/letters/", "/staff/privacy/",
         "/staff/privacy/new/",
         f"/staff/customers/{world.fontaine.pk}/members/invite/", "/staff/settings/",
