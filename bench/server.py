@@ -58,7 +58,11 @@ class Server:
         return answer.status, content, answer.headers
 
     def sign_in(self, email: str, password: str) -> None:
-        """Through the sign-in page, as a person does; the session's cookie goes with every later request."""
+        """Through the sign-in page, as a person does; the session's cookie goes with every later request.
+
+        Whoever was signed in before is forgotten: the page leads them on instead of asking.
+        """
+        self.headers = {}
         form = urllib.parse.quote("/account/login/")
         _status, page, headers = self.ask(form)
         cookies = cookies_of(headers)
