@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
+from threading import Event as ThreadEvent
 from typing import Any
 
 import pytest
@@ -552,8 +553,11 @@ def test_six_events_in_any_of_720_orders_and_twice_end_in_the_same_state(world: 
 # At once ---------------------------------------------------------------------------------------------------------------
 
 
-def race(world: World, company: Company, rounds: int) -> int:
-    """The notice arrives while the look-up that the payer's return asks for answers; how many arrivals were booked."""
+def race(world: World, company: Company, rounds: int, held: Callable[[], object] = lambda: None) -> int:
+    """The notice arrives while the look-up that the payer's return asks for answers; how many arrivals were booked.
+
+    The notice is `held` back before it knocks.
+    """
     for _round in range(rounds):
         payment = begin(world, amount_minor=100)
         company.pay_session(payment.provider_reference, GOOD)
@@ -569,6 +573,7 @@ def race(world: World, company: Company, rounds: int) -> int:
 
         def notice(body: bytes = body, signature: str = signature, ready: Barrier = ready) -> None:
             ready.wait()
+            held()
             assert knock(body, signature).status_code == 200
 
         at_once(look, notice)
@@ -593,7 +598,9 @@ def test_200_times_redirect_and_notice_at_once_book_once_and_send_one_mail(world
 def test_the_control_without_the_claim_books_twice(
     world: World, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The look-up is in there first: a notice is worked on in a transaction, for which SQLite would let nobody else write."""
     settle, ready, two = receive.settle_payment, Barrier(2, timeout=60), iter((True, True))
+    looked = ThreadEvent()
 
     def end(self: Payment, state: str, **changes: Any) -> bool:
         now = changes.pop("now")
@@ -604,12 +611,13 @@ def test_the_control_without_the_claim_books_twice(
 
     def both(**options: Any) -> Payment:
         if next(two, False):  # what is tried again later has nobody to wait for
+            looked.set()
             ready.wait()
         return settle(**options)
 
     monkeypatch.setattr(Payment, "end", end)
     monkeypatch.setattr(receive, "settle_payment", both)
-    assert race(world, company, 1) > 1
+    assert race(world, company, 1, held=lambda: looked.wait(timeout=60)) > 1
 
 
 # Amounts ---------------------------------------------------------------------------------------------------------------
