@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from portico.accounts.models import Customer
 
@@ -53,6 +54,17 @@ UNITS = {
 }
 PIECES = {"C62", "H87", "EA", "NAR", "NPR", "PCE", "XPP", "XPK", "LS", "1", "ZZ", "E48"}
 """Codes that say no more than the number before them: one, piece, each, lump sum, service unit."""
+NAMES = {
+    "HUR": gettext_noop("hours"),
+    "DAY": gettext_noop("days"),
+    "WEE": gettext_noop("weeks"),
+    "MON": gettext_noop("months"),
+    "ANN": gettext_noop("years"),
+    "MIN": gettext_noop("minutes"),
+    "XBX": gettext_noop("boxes"),
+    "BX": gettext_noop("boxes"),
+    "SET": gettext_noop("sets"),
+}
 SIGNS = {
     "KGM": "kg",
     "GRM": "g",
@@ -76,8 +88,6 @@ def unit_words(code: str) -> str:
     """A unit of UN/ECE Recommendation 20 as it is printed, in the active language; what is not known stands as its code."""
     if code in PIECES:
         return ""
-    words = {
-        "HUR": _("hours"), "DAY": _("days"), "WEE": _("weeks"), "MON": _("months"), "ANN": _("years"),
-        "MIN": _("minutes"), "XBX": _("boxes"), "BX": _("boxes"), "SET": _("sets"),
-    }  # fmt: skip
-    return words.get(code) or SIGNS.get(code) or code[:20]
+    if code in NAMES:
+        return _(NAMES[code])
+    return SIGNS.get(code, code[:20])
