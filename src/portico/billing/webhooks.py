@@ -30,7 +30,8 @@ LARGEST = 256 * 1024
 AT_WORK = BoundedSemaphore(1)
 """A process works on one notice at a time; what comes meanwhile is stored, answered, and worked on right after."""
 PATIENCE = 0.05
-"""Seconds that a stored notice waits for its turn before the answer, so that most payers come back to what is paid."""
+"""Seconds that a stored notice waits for its turn before the answer, so that most payers come back to what is paid; not where
+others wait already."""
 LEFT: "Queue[ProviderEvent]" = Queue(maxsize=16)
 """What came meanwhile, for the one thread of this process that catches up; what does not fit is left to the worker."""
 logger = logging.getLogger("portico.webhooks")
@@ -61,7 +62,7 @@ def receive(request: HttpRequest, provider: str) -> HttpResponse:
     crashpoint("webhook received")
     event = notices.store(found, notice, now=now)
     crashpoint("event stored")
-    if event is not None and AT_WORK.acquire(timeout=PATIENCE):
+    if event is not None and AT_WORK.acquire(timeout=PATIENCE if LEFT.empty() else 0):
         try:
             notices.work_on(event, now=now)
         finally:
