@@ -2,13 +2,15 @@
 
 Documents, certificates and attachments are files of this kind. The bytes lie under PORTICO_FILES as `ab/cd/<sha256>`, written
 completely before their row can commit, so a row never names bytes that are not there. Bytes without a row (a transaction that
-rolled back) are harmless and are found again by their hash.
+rolled back) are harmless and are found again by their hash. What is being written lies under `new` until it is whole.
 """
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -18,6 +20,8 @@ from django.utils import timezone
 
 from portico.kit.crash import crashpoint
 from portico.kit.privacy import Privacy
+
+UNFINISHED = timedelta(hours=1)
 
 
 class DamagedFile(Exception):
@@ -104,12 +108,29 @@ def drop(ids: Iterable[int]) -> int:
     return count
 
 
+def being_written() -> Path:
+    """Where bytes lie that are not whole yet."""
+    return Path(settings.PORTICO_FILES) / "new"
+
+
+def clear_unfinished(now: datetime) -> int:
+    """Take away what a process that was killed left half written, an hour after its last byte; how many files."""
+    count = 0
+    for path in being_written().glob("*"):
+        with suppress(FileNotFoundError):  # it was whole at this moment, or somebody else took it away
+            if path.stat().st_mtime < (now - UNFINISHED).timestamp():
+                path.unlink()
+                count += 1
+    return count
+
+
 def write_once(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that after a crash there is either all of it or nothing; damaged bytes are replaced."""
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    being_written().mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(dir=being_written())
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from portico.billing.models import QuotationView
 from portico.kit.db import claim
+from portico.kit.files import clear_unfinished
 from portico.kit.jobs import sweep
 from portico.kit.models import Letter, WebhookDelivery
 from portico.privacy import actions, erasing, exporting
@@ -56,7 +57,8 @@ def erasures(now: datetime) -> int:
 
 @sweep(every=HOUR)
 def retention(now: datetime) -> int:
-    """What need not be kept any longer goes: evidence of the erased, old traces, mails, webhooks, sessions that have ended."""
+    """What need not be kept any longer goes: evidence of the erased, old traces, mails, webhooks, sessions that have ended,
+    files that were never finished."""
     partial = ErasureRequest.objects.select_related("user", "seller").filter(state=ErasureRequest.State.PARTIAL)
     ended = [one for one in partial if one.kept_until and one.kept_until < now.astimezone(one.seller.zone).date()]
     for request in ended:
@@ -75,4 +77,5 @@ def retention(now: datetime) -> int:
     WebhookDelivery.objects.filter(pk__in=posted).delete()
     old = list(Session.objects.filter(expire_date__lt=now).values_list("pk", flat=True)[:BATCH])
     Session.objects.filter(pk__in=old).delete()
+    clear_unfinished(now)
     return len(ended) + len(looks) + len(mails) + len(posted) + len(old)

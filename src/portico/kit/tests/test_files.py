@@ -1,13 +1,16 @@
 """Stored bytes are read back unchanged or not at all."""
 
 import hashlib
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
-from portico.kit.files import DamagedFile, StoredFile, store
+from portico.kit.files import DamagedFile, StoredFile, being_written, clear_unfinished, store
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +78,18 @@ def test_a_crash_while_writing_leaves_neither_file_nor_rubbish(
         store(b"too much", "text/plain")
     assert [path for path in directory.rglob("*") if path.is_file()] == []
     assert not StoredFile.objects.exists()
+
+
+def test_what_a_killed_process_left_half_written_goes_after_an_hour() -> None:
+    kept = store(b"whole", "text/plain")
+    now = timezone.now()
+    for name, age in (("old", timedelta(minutes=61)), ("young", timedelta(minutes=59))):
+        half = being_written() / name
+        half.write_bytes(b"half")
+        os.utime(half, ((now - age).timestamp(),) * 2)
+    assert clear_unfinished(now) == 1
+    assert [path.name for path in being_written().iterdir()] == ["young"]
+    assert kept.read() == b"whole"
 
 
 def test_two_who_store_the_same_at_once_get_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What need not be kept goes on its day, not before; and a restored backup brings nobody back."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from portico.billing.documents.certificate import certificate_pdf
 from portico.billing.models import Acceptance, QuotationView
 from portico.cast import World
 from portico.kit.errors import Missing
+from portico.kit.files import being_written
 from portico.kit.models import Letter, WebhookAttempt
 from portico.privacy import jobs, ledger
 from portico.privacy.models import ErasureRequest
@@ -197,3 +199,15 @@ def test_webhooks_and_their_answers_go_after_thirty_days(world: World) -> None:
     jobs.retention(world.now)
     assert list(endpoint.deliveries.all()) == [young]
     assert not WebhookAttempt.objects.exists()
+
+
+def test_what_a_killed_process_left_half_written_goes(world: World, settings: Any, tmp_path: Path) -> None:
+    settings.PORTICO_FILES = tmp_path / "files"
+    being_written().mkdir(parents=True)
+    half = being_written() / "half"
+    half.write_bytes(b"an invoice, as far as it came")
+    os.utime(half, (world.now.timestamp(),) * 2)
+    jobs.retention(world.now + timedelta(minutes=59))
+    assert half.exists(), "somebody may still be writing it"
+    jobs.retention(world.now + timedelta(minutes=61))
+    assert not list(being_written().iterdir())
