@@ -22,6 +22,7 @@ from portico.kit.crash import crashpoint
 from portico.kit.privacy import Privacy
 
 UNFINISHED = timedelta(hours=1)
+"""Nothing is written for so long: whoever began it is dead."""
 
 
 class DamagedFile(Exception):

@@ -39,13 +39,13 @@ class LetterChoice(models.Model):
         """Which of these people do not want the mails of `event`; one statement."""
         people = list(users)
         if len(people) == 1:
-            return {user for (user,) in refusing(event=event, user=people[0])}
+            return {user for (user,) in declined(event=event, user=people[0])}
         rows = cls.objects.filter(user__in=people, event=event, wanted=False)
         return set(rows.values_list("user_id", flat=True))
 
 
 @prepared
-def refusing(event: Any, user: Any) -> Any:
+def declined(event: Any, user: Any) -> Any:
     """The person, if it does not want the mails of an event."""
     return LetterChoice.objects.filter(event=event, user=user, wanted=False).values_list("user_id")
 

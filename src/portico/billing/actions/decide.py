@@ -110,7 +110,7 @@ def accept_quotation(
     if not by.may_decide:
         raise Forbidden(_("Accepting needs the role of an approver. Ask an owner of your company's account."))
     shown = current_of(quotation)
-    shown._prefetched_objects_cache = {"lines": lines_of_version(version=shown.pk)}  # type: ignore[attr-defined]  # as Django keeps them
+    shown.know_lines(lines_of_version(version=shown.pk))
     _refuse_changed(shown, version)
     shown.refuse_closed(now)
     choices = _settled_choices(shown, choices)
@@ -127,7 +127,7 @@ def accept_quotation(
         current = current_of(quotation)
         _refuse_changed(current, version)
         current.refuse_closed(now)
-        _with_lines_of(current, shown)
+        current.know_lines(shown.lines.all())
         approval = _first_approval(current, choices, priced, by=by, now=now)
         if approval is not None:
             return Accepted(approval=approval)
@@ -319,12 +319,6 @@ def ask_for_new_quotation(*, quotation: Quotation, by: Membership, message: str,
 
 
 # Small parts ----------------------------------------------------------------------------------------------------------
-
-
-def _with_lines_of(version: QuotationVersion, read: QuotationVersion) -> None:
-    """Give `version` the lines that were read with `read`, the same version: once sent they never change."""
-    assert version.pk == read.pk, "lines of another version"
-    version._prefetched_objects_cache = {"lines": read.lines.all()}  # type: ignore[attr-defined]  # as prefetching does
 
 
 def _refuse_changed(current: QuotationVersion, version: int) -> None:

@@ -1,5 +1,6 @@
 """A quotation and its versions: what is offered, until when, and how far the decision has come."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -385,6 +386,12 @@ class QuotationVersion(Totals):
     def withdraw(self, *, by: User | None, now: datetime) -> None:
         """sent, changes_requested → withdrawn, by the seller; also when expired."""
         self._move(self.OPEN, self.State.WITHDRAWN, withdrawn_at=now, withdrawn_by=by)
+
+    def know_lines(self, lines: Iterable["QuotationLine"]) -> None:
+        """Take `lines`, which were read elsewhere, as its own: once it is sent they never change."""
+        own = list(lines)
+        assert all(line.version_id == self.pk for line in own), "lines of another version"
+        self._prefetched_objects_cache = {"lines": own}  # as prefetching does
 
     def refuse_closed(self, now: datetime) -> None:
         """Conflict with what happened when the customer can decide nothing about this version any more."""

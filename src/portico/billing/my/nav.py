@@ -92,13 +92,6 @@ def framed(
     )
 
 
-def later_parts(customer: Any, day: Any) -> Any:
-    """What of a customer's overdue invoices in parts is due on `day` or later, by invoice: id, currency, minor units."""
-    rows = Invoice.objects.filter(customer=customer, payment_state__in=Invoice.PAYABLE, due_on__lt=day)
-    in_parts = rows.by_part().filter(instalment_count__gt=0, part_due_on__gte=day).order_by("pk")
-    return in_parts.values_list("pk", "currency", "part_left_minor")
-
-
 class Nav:
     """The counts of the frame and the balances behind them, read once when something first asks."""
 
@@ -122,13 +115,11 @@ class Nav:
         """What of the overdue invoices is not due yet, minor units by currency; asked only where one in parts is overdue."""
         if not any(row["late_in_parts"] for row in self._rows):
             return {}
-        customer, later = self.member.customer, dict[str, int]()
-        seen = (
-            None if self.member.sees_all else set(Invoice.objects.visible_to(self.member).values_list("pk", flat=True))
-        )
-        for key, currency, minor in later_parts(customer.pk, today(timezone.now(), customer.seller.zone)):
-            if seen is None or key in seen:
-                later[currency] = later.get(currency, 0) + minor
+        day, later = today(timezone.now(), self.member.customer.seller.zone), dict[str, int]()
+        rows = Invoice.objects.visible_to(self.member).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day)
+        parts = rows.by_part().filter(instalment_count__gt=0, part_due_on__gte=day).order_by("pk")
+        for currency, minor in parts.values_list("currency", "part_left_minor"):
+            later[currency] = later.get(currency, 0) + minor
         return later
 
     @property

@@ -263,8 +263,7 @@ def open_offer(
     rows: list[QuotationLine] = lines_of(one=version.pk, other=(before or version).pk)
     for one in (version, before):
         if one is not None:
-            own = [row for row in rows if row.version_id == one.pk]
-            one._prefetched_objects_cache = {"lines": own}  # type: ignore[attr-defined]  # both versions in one query
+            one.know_lines(row for row in rows if row.version_id == one.pk)  # both versions in one query
     versions = [
         version if one.pk == version.pk else (before if before and one.pk == before.pk else one) for one in versions
     ]
