@@ -1,8 +1,10 @@
 """The door for notices: only genuine ones, each once, in any order, and never a cent settled on a wrong one."""
 
 import json
+import time
 from datetime import timedelta
 from queue import Queue
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import time_machine
 from django.test import Client
 
 from portico.billing import books, jobs, webhooks
-from portico.billing.actions import pay, receive
+from portico.billing.actions import notices, pay, receive
 from portico.billing.models import Allocation, Payment, ProviderEvent
 from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Delivery
@@ -212,6 +214,44 @@ def test_what_comes_while_one_is_worked_on_is_settled_right_after_without_the_wo
     payment.refresh_from_db()
     assert payment.state == "succeeded"
     assert jobs.provider_events(world.now) == 0, "nothing is left to the worker"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_notice_waits_a_moment_for_its_turn_so_that_the_payer_comes_back_to_what_is_paid(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "PATIENCE", 30)
+    monkeypatch.setattr(webhooks, "catching_up", lambda: None)
+    payment, body = paid(world)
+    store, turn = notices.store, Timer(0.3, webhooks.AT_WORK.release)
+
+    def stored(*given: Any, **named: Any) -> ProviderEvent | None:
+        event = store(*given, **named)
+        turn.start()  # whoever is at work is done a moment after this one was stored
+        return event
+
+    monkeypatch.setattr(notices, "store", stored)
+    webhooks.AT_WORK.acquire()
+    assert tell(body, at=world.now).status_code == 200
+    turn.join()
+    payment.refresh_from_db()
+    assert payment.state == "succeeded"
+    assert webhooks.LEFT.empty()
+
+
+def test_where_others_wait_already_a_notice_is_left_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "PATIENCE", 60)
+    waiting: Queue[ProviderEvent] = Queue()
+    waiting.put(ProviderEvent())
+    monkeypatch.setattr(webhooks, "LEFT", waiting)
+    monkeypatch.setattr(webhooks, "catching_up", lambda: None)
+    payment, body = paid(world)
+    begun = time.monotonic()
+    with webhooks.AT_WORK:
+        assert tell(body, at=world.now).status_code == 200
+    assert time.monotonic() - begun < 30, "in a burst none waits"
+    payment.refresh_from_db()
+    assert (payment.state, waiting.qsize()) == ("pending", 2)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -120,6 +120,27 @@ def test_several_invoices_a_part_and_an_order_s_request_are_paid(world: World, c
     assert books.verify() == []
 
 
+def test_a_charge_s_notice_is_asked_about_only_when_its_checkout_s_does_not_come(
+    world: World, company: Company
+) -> None:
+    payment = begin(world)
+    pay_with(payment)
+    charge = next(event for event in company.events if event["type"] == "payment_intent.succeeded")
+    body = json.dumps(charge).encode()
+    assert knock(body, sign(body, SECRET, world.now.timestamp())).status_code == 200
+    payment.refresh_from_db()
+    assert (payment.state, payment.next_lookup_at) == ("pending", world.now + receive.SOON)
+    payment.ask_soon(at=world.now + timedelta(hours=1))
+    payment.refresh_from_db()
+    assert payment.next_lookup_at == world.now + receive.SOON, "what is due sooner is never put off"
+    asked = len(company.calls)
+    jobs.undecided_payments(world.now + timedelta(seconds=4))
+    assert len(company.calls) == asked, "the company is not asked yet"
+    janitor(world, minutes=1)
+    assert world.invoice(OPEN).payment_state == "paid"
+    assert len(company.calls) > asked
+
+
 def test_a_declined_card_can_be_tried_again_on_the_same_page(world: World, company: Company) -> None:
     payment = begin(world)
     assert "declined" in pay_with(payment, "4000000000009995")[1]
