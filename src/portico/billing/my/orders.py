@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
+from portico.billing.actions.prepay import left_minor, own_money, use_money_on_order
+from portico.billing.actions.spend import own_credits
 from portico.billing.documents import build
 from portico.billing.documents.render import render_pdf
 from portico.billing.documents.sheet import SheetLine
@@ -23,6 +26,7 @@ from portico.billing.models.invoice import overdue
 from portico.billing.models.order import progress
 from portico.billing.my import paying
 from portico.billing.my.lists import matching
+from portico.kit import formats
 from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
@@ -262,12 +266,19 @@ def payable(asked: Any, papers: Sequence[dict[str, Any]]) -> list[tuple[str, int
 def pay(request: MemberRequest, number: str) -> HttpResponse:
     """Pay what the order asks for first, else its open invoices in one go."""
     order = find(request, number)
-    papers = papers_of(order, today(timezone.now(), order.seller.zone))
     asked = request_of(order)
-    owed = payable(asked, papers)
+    owed = payable(asked, [])
     if not owed:
-        raise Conflict(why_not(order, papers))
+        papers = papers_of(order, today(timezone.now(), order.seller.zone))
+        owed = payable(asked, papers)
+        if not owed:
+            raise Conflict(why_not(order, papers))
     numbers = [number for number, _amount in owed if number]
+    customer, credit = request.member.customer, 0
+    if request.member.sees_all and not numbers:
+        credit = left_minor(own_money(customer, order.currency))
+    elif request.member.sees_all and len(numbers) == 1:
+        credit = sum(one.left_minor for one in own_credits(customer, order.currency))
     bill = paying.Bill(
         title=_("Order %(number)s") % {"number": order.number},
         back=reverse("my:orders.detail", args=[order.number]),
@@ -276,8 +287,20 @@ def pay(request: MemberRequest, number: str) -> HttpResponse:
         currency=order.currency,
         order=None if numbers else order,
         invoices=list(Invoice.objects.visible_to(request.member).filter(number__in=numbers)) if numbers else [],
+        credit_minor=credit,
     )
     return paying.answer(request, bill, "billing/my/orders/pay.html")
+
+
+@member("billing", whole=True)
+@require_POST
+def use_credit(request: MemberRequest, number: str) -> HttpResponse:
+    """Put the customer's money towards what the order asks, as much as fits; what is left to pay is paid as ever."""
+    order = find(request, number)
+    used = use_money_on_order(order=order, by=request.member, now=timezone.now())
+    amount = formats.money(used, order.currency, request.user.language)
+    messages.success(request, _("%(amount)s of your credit is used.") % {"amount": amount})
+    return HttpResponseRedirect(reverse("my:orders.detail", args=[number]))
 
 
 def why_not(order: Any, papers: Sequence[dict[str, Any]]) -> str:
@@ -321,6 +344,7 @@ urlpatterns = [
     path("orders/", index, name="orders.index"),
     path("orders/<str:number>/", detail, name="orders.detail"),
     path("orders/<str:number>/pay/", pay, name="orders.pay"),
+    path("orders/<str:number>/use-credit/", use_credit, name="orders.use_credit"),
     path("orders/<str:number>/payment-request/", payment_request, name="orders.payment_request"),
     path("orders/<str:number>/pdf/", pdf, name="orders.pdf"),
 ]

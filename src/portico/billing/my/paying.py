@@ -42,7 +42,7 @@ class Bill:
     order: Order | None = None
     invoices: Sequence[Invoice] = ()
     credit_minor: int = 0
-    """What the customer has to its credit and may use instead."""
+    """What the customer has to its credit and may use instead; for an order's payment request, its money alone."""
     offers: Sequence[pay.Offer] = ()
     """What may be paid of it where it is paid in parts; the first one is chosen unless `preferred` is there."""
     preferred: str = ""
