@@ -24,9 +24,10 @@ from portico.billing.actions.receive import FINANCE
 from portico.billing.actions.settle import request_due_minor
 from portico.billing.models import BankEntry, BankFile, CsvColumns, Invoice, Order, Payment, PaymentRequest
 from portico.billing.references import OGM, Read, read_words
+from portico.billing.statements.account import masked, others, plain
 from portico.billing.statements.camt import read_camt
 from portico.billing.statements.movement import Movement, keyed
-from portico.billing.statements.table import Reading, Table, cut, kept, read_table
+from portico.billing.statements.table import Reading, Table, accounts_of, cut, guess, kept, read_table
 from portico.kit import files
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.text import one_line
@@ -74,10 +75,18 @@ class Candidate:
 # Files -----------------------------------------------------------------------------------------------------------------
 
 
-def take_file(*, seller: Seller, name: str, content: bytes, by: User, now: datetime) -> BankFile:
+class OtherAccount(Invalid):
+    """A statement names an account that is not the seller's: nothing was taken, unless somebody says that it is theirs."""
+
+
+def take_file(
+    *, seller: Seller, name: str, content: bytes, by: User, now: datetime, nevertheless: bool = False
+) -> BankFile:
     """Keep a statement and read it. A CSV of a kind not seen before waits for its columns (`read_columns`).
 
-    Raises Forbidden without the finance role, Invalid for what is no statement, Conflict when the same file was sent before.
+    `nevertheless`: also one of an account that is not the seller's IBAN, such as a second account; the history keeps who
+    said so. Raises Forbidden without the finance role, OtherAccount for such a file, Invalid for what is no statement,
+    Conflict when the same file was sent before.
     """
     _need_finance(by)
     if not content:
@@ -87,6 +96,9 @@ def take_file(*, seller: Seller, name: str, content: bytes, by: User, now: datet
     is_xml = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     movements: list[Movement] | None = read_camt(content) if is_xml else None
     table = None if is_xml else cut(content)
+    known = reading_of(seller, table) if table else None
+    named = accounts_of(table, known or guess(table)) if table else [one.account for one in movements or ()]
+    foreign = _refuse_other_account(seller, named, nevertheless=nevertheless)
     try:
         with transaction.atomic():
             stored = files.store(content, "application/xml" if is_xml else "text/csv")
@@ -98,14 +110,28 @@ def take_file(*, seller: Seller, name: str, content: bytes, by: User, now: datet
                 uploaded_at=now,
                 uploaded_by=by,
             )
-            Event.record("bank.file_taken", taken, now=now, by=by, visible=False)
+            Event.record("bank.file_taken", taken, now=now, by=by, visible=False, **foreign)
             if movements is not None:
                 _keep(taken, movements)
-            elif table is not None and (known := reading_of(seller, table)) is not None:
+            elif table is not None and known is not None:
                 _keep(taken, read_table(table, known, account=seller.iban, currency=seller.currency))
     except IntegrityError:
         raise Conflict(_("This very file was sent before. Nothing was taken twice.")) from None
     return taken
+
+
+def _refuse_other_account(seller: Seller, named: Iterable[str], *, nevertheless: bool) -> dict[str, list[str]]:
+    """What the history keeps of the accounts that are not the seller's; OtherAccount unless they are taken nevertheless."""
+    foreign = others(named, seller.iban)
+    if foreign and not nevertheless:
+        raise OtherAccount(
+            _(
+                "This statement is of account %(account)s, and your account is %(own)s. Nothing of it was taken or booked. "
+                "Send the statement of your own account; if this one is yours too, say so below and send it once more."
+            )
+            % {"account": ", ".join(foreign[:3]), "own": plain(seller.iban)}
+        )
+    return {"nevertheless": [masked(one) for one in foreign[:20]]} if foreign else {}
 
 
 def reading_of(seller: Seller, table: Table) -> Reading | None:
@@ -114,18 +140,27 @@ def reading_of(seller: Seller, table: Table) -> Reading | None:
     return Reading(row.columns, row.decimal_point, row.day_format) if row else None
 
 
-def read_columns(*, bank_file: BankFile, reading: Reading, by: User, now: datetime) -> None:
+def read_columns(*, bank_file: BankFile, reading: Reading, by: User, now: datetime, nevertheless: bool = False) -> None:
     """Say how a waiting CSV is read, remember it for its kind, and keep the movements. Raises as `take_file`."""
     _need_finance(by)
     table = cut(bank_file.file.read())
     seller = bank_file.seller
+    foreign = {}
+    if not _taken_nevertheless(bank_file):
+        foreign = _refuse_other_account(seller, accounts_of(table, reading), nevertheless=nevertheless)
     movements = read_table(table, reading, account=seller.iban, currency=seller.currency)
     with transaction.atomic():
         CsvColumns.objects.update_or_create(
             seller=seller, heading=table.heading_hash, defaults={"delimiter": table.delimiter, **kept(reading)}
         )
         _keep(bank_file, movements)
-        Event.record("bank.file_read", bank_file, now=now, by=by, visible=False)
+        Event.record("bank.file_read", bank_file, now=now, by=by, visible=False, **foreign)
+
+
+def _taken_nevertheless(bank_file: BankFile) -> bool:
+    """Whether somebody said at the upload that the account is theirs too."""
+    said = Event.objects.filter(name="bank.file_taken", noun="bank", object_id=str(bank_file.pk))
+    return any("nevertheless" in data for data in said.values_list("data", flat=True))
 
 
 def _keep(bank_file: BankFile, movements: Iterable[Movement]) -> None:

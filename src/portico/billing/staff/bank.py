@@ -90,7 +90,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload(request: StaffRequest) -> HttpResponse:
     """Send a statement, and see those that were sent."""
-    error = ""
+    error, other = "", False
     if request.method == "POST":
         sent = request.FILES.get("statement")
         try:
@@ -104,14 +104,23 @@ def upload(request: StaffRequest) -> HttpResponse:
                 content=sent.read(),
                 by=request.user,
                 now=timezone.now(),
+                nevertheless="nevertheless" in request.POST,
             )
         except Invalid as refusal:
-            error = refusal.message
+            error, other = refusal.message, isinstance(refusal, bank.OtherAccount)
         else:
+            if not request.seller.iban:
+                messages.warning(
+                    request,
+                    _(
+                        "Nobody looked at whether this statement is of your account: your IBAN is not set. "
+                        "Set it under Settings, Bank account."
+                    ),
+                )
             view = "bank.columns" if taken.state == BankFile.State.WAITING else "bank.file"
             return HttpResponseRedirect(reverse(f"staff:{view}", args=[taken.pk]))
     sent_before = BankFile.objects.filter(seller=request.seller).select_related("uploaded_by")[:20]
-    context = {"error": error, "files": sent_before, "zone": request.seller.zone}
+    context = {"error": error, "other": other, "files": sent_before, "zone": request.seller.zone}
     return render(request, "billing/staff/bank/upload.html", context, status=400 if error else 200)
 
 
@@ -145,13 +154,16 @@ def columns(request: StaffRequest, key: int) -> HttpResponse:
     if one.state != BankFile.State.WAITING:
         raise Conflict(_("This file was read already. Nothing was taken twice."))
     table = cut(one.file.read())
-    reading, error = guess(table), ""
+    reading, error, other = guess(table), "", False
     if request.method == "POST":
         try:
             reading = read_form(request, len(table.heading))
-            bank.read_columns(bank_file=one, reading=reading, by=request.user, now=timezone.now())
+            bank.read_columns(
+                bank_file=one, reading=reading, by=request.user, now=timezone.now(),
+                nevertheless="nevertheless" in request.POST,
+            )  # fmt: skip
         except Invalid as refusal:
-            error = refusal.message
+            error, other = refusal.message, isinstance(refusal, bank.OtherAccount)
         else:
             messages.success(request, _("The columns are remembered for the next file of this kind."))
             return HttpResponseRedirect(reverse("staff:bank.file", args=[one.pk]))
@@ -164,6 +176,7 @@ def columns(request: StaffRequest, key: int) -> HttpResponse:
         "holds": [("", _("Not used")), *HOLDS.items()],
         "day_formats": list(DAY_FORMATS.items()),
         "error": error,
+        "other": other,
     }
     return render(request, "billing/staff/bank/columns.html", context, status=400 if error else 200)
 

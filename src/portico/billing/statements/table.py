@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from portico.billing.statements.account import ibans_in, is_own, plain
 from portico.billing.statements.camt import minor_of
 from portico.billing.statements.movement import MOST_MOVEMENTS, Movement
 from portico.kit.errors import Invalid
@@ -38,6 +39,7 @@ HOLDS = {
     "payer": lazy("Payer"),
     "iban": lazy("Payer's IBAN"),
     "words": lazy("Remittance text"),
+    "account": lazy("Your own account"),
     "reference": lazy("Bank's reference"),
 }
 """What a column may hold."""
@@ -50,6 +52,10 @@ GUESSES = {
     "debit": r"^d[ée]bit|money out|soll|lastschrift",
     "amount": r"betrag|amount|montant|umsatz|bedrag",
     "currency": r"währung|waehrung|currency|devise",
+    "account": (
+        r"^(auftragskonto|iban auftragskonto|eigen rekening|rekening|rekeningnummer|own account|account|account iban"
+        r"|compte|num[ée]ro de compte)$"
+    ),
     "iban": r"iban|tegenrekening|rekening tegenpartij|compte (de la )?contrepartie|counterparty account",
     "payer": r"beguenstigter|begünstigter|zahlungspflichtiger|auftraggeber|payer|name|naam|contrepartie|tiers|debtor",
     "words": (
@@ -62,11 +68,12 @@ GUESSES = {
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV cut into cells: its heading and the rows below it."""
+    """A CSV cut into cells: its heading, the rows below it, and what stands above, where many banks name the account."""
 
     delimiter: str
     heading: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    above: Sequence[tuple[str, ...]] = ()
 
     @property
     def heading_hash(self) -> str:
@@ -107,7 +114,7 @@ def cut(content: bytes) -> Table:
     below = [row + ("",) * (width - len(row)) for row in rows[start + 1 :]]
     if len(below) > MOST_MOVEMENTS:
         raise Invalid(_("The file holds more than %(most)d movements. Cut it by days.") % {"most": MOST_MOVEMENTS})
-    return Table(best[1], rows[start], below)
+    return Table(best[1], rows[start], below, rows[:start])
 
 
 def _decoded(content: bytes) -> str:
@@ -132,6 +139,8 @@ def guess(table: Table) -> Reading:
             if place not in columns.values() and re.search(pattern, name.lower()):
                 columns[holds] = place
                 break
+    if "account" in columns and len({plain(row[columns["account"]]) for row in table.rows} - {""}) > 1:
+        columns.pop("account")  # one's own is the same in every line: this is the payers'
     sign = _sign_of(table)
     if sign is not None and "amount" in (columns := {name: at for name, at in columns.items() if at != sign}):
         columns["sign"] = sign
@@ -170,9 +179,29 @@ def _is_day(text: str, form: str) -> bool:
     return True
 
 
+def accounts_of(table: Table, reading: Reading) -> list[str]:
+    """The accounts that the file says it is of: in a column of its own, else above the heading; none where it is silent."""
+    place = reading.columns.get("account")
+    if place is None:
+        place = guess(table).columns.get("account")
+        if place in reading.columns.values():
+            place = None
+    if place is not None and place < len(table.heading):
+        named = dict.fromkeys(plain(row[place]) for row in table.rows)
+        if any(named):
+            return [one for one in named if one]
+    return ibans_in(cell for row in table.above for cell in row)
+
+
 def read_table(table: Table, reading: Reading, *, account: str, currency: str) -> list[Movement]:
-    """The movements; lines without an amount are left out. Raises Invalid naming the line that cannot be read."""
+    """The movements, on the account that the file names, else on `account`; lines without an amount are left out.
+
+    Raises Invalid naming the line that cannot be read.
+    """
     columns = reading.columns
+    named = accounts_of(table, reading)
+    if len(named) == 1 and not is_own(named[0], account):
+        account = named[0]
     if "day" not in columns or not ("amount" in columns or {"credit", "debit"} <= set(columns)):
         raise Invalid(_("Say which column holds the day, and which the amount (or money in and money out)."))
     found = []
@@ -183,7 +212,9 @@ def read_table(table: Table, reading: Reading, *, account: str, currency: str) -
             exponent(money)
             minor = _minor(cell, reading.decimal_point, money)
             if minor:
-                found.append(_movement(cell, minor, money, account, _day(cell["day"], reading.day_format)))
+                here = plain(cell.get("account", ""))
+                here = here if here and not is_own(here, account) else account
+                found.append(_movement(cell, minor, money, here, _day(cell["day"], reading.day_format)))
         except Invalid as refusal:
             raise Invalid(_("Line %(number)d: %(why)s") % {"number": number, "why": refusal.message}) from None
     if not found:

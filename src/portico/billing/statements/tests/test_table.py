@@ -31,7 +31,14 @@ COOPERATIVE = (
     [
         (GERMAN, ";", ",", "%d.%m.%Y", {"day", "payer", "iban", "words", "amount"}, [123_456, -500]),
         (FRENCH, ",", ",", "%d/%m/%Y", {"day", "words", "credit", "debit"}, [106_800, -500]),
-        (DUTCH, ",", ",", "%Y%m%d", {"day", "payer", "iban", "amount", "sign", "words"}, [106_800, -120_000]),
+        (
+            DUTCH,
+            ",",
+            ",",
+            "%Y%m%d",
+            {"day", "payer", "account", "iban", "amount", "sign", "words"},
+            [106_800, -120_000],
+        ),
         (
             COOPERATIVE,
             ";",

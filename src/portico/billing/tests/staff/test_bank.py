@@ -1,18 +1,21 @@
 """Bank statements on the desk: sent, watched, the columns of a CSV said once, every movement decided."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from portico.accounts.models import Event
 from portico.billing.models import BankEntry, BankFile, Payment
 from portico.billing.tests.banks import Line, camt, credit, statement, work
-from portico.billing.tests.my.pages import queries_of, rows_of, text_of
+from portico.billing.tests.my.pages import books, queries_of, rows_of, text_of
 from portico.billing.tests.staff.pages import main_form
 from portico.cast import World
 
 Browser = Callable[..., Client]
 LIST = "/staff/bank/"
+OTHER = "DE89370400440532013000"
 CSV = "Buchungstag;Name;IBAN;Verwendungszweck;Betrag\n06.11.2026;Atelier;DE89370400440532013000;{words};1.068,00\n"
 
 
@@ -66,6 +69,81 @@ def test_the_columns_of_a_csv_are_said_once(world: World, client_for: Browser) -
     assert (entry.state, entry.payer_iban, entry.by_itself) == ("booked", "DE89370400440532013000", True)
     again = send(client, CSV.format(words="next").encode(), "feb.csv")
     assert again.endswith(f"/files/{BankFile.objects.latest('id').pk}/"), "the columns are known"
+    assert BankEntry.objects.count() == 2
+
+
+def test_a_statement_of_another_account_is_refused_until_somebody_says_it_is_ours(
+    world: World, client_for: Browser
+) -> None:
+    client, invoice = client_for(world.omar), world.invoice("Go-live support, day 1")
+    content = camt(credit(106_800, words=str(invoice.number)), account=OTHER)
+    before = books()
+
+    def sent(**more: str) -> Any:
+        return client.post(f"{LIST}upload/", {"statement": SimpleUploadedFile("s.xml", content)} | more)
+
+    assert "nevertheless" not in client.get(f"{LIST}upload/").content.decode(), "nobody ticks it out of habit"
+    answer = sent()
+    told = text_of(answer)
+    assert answer.status_code == 400
+    for words in (OTHER, world.seller.iban, "Nothing of it was taken or booked.", "this account is ours too"):
+        assert words in told
+    assert books() == before
+    assert sent(nevertheless="1").status_code == 302
+    entry, event = BankEntry.objects.get(), Event.objects.get(name="bank.file_taken")
+    assert (entry.account, event.actor, event.data) == (OTHER, world.omar, {"nevertheless": ["DE89…3000"]})
+    work(world)
+    invoice.refresh_from_db()
+    assert invoice.payment_state == "paid"
+
+
+def test_of_two_accounts_in_one_file_nothing_is_taken(world: World, client_for: Browser) -> None:
+    both = camt(credit(100, "A")).replace(
+        b"</Stmt>", b"</Stmt>" + camt(credit(200, "B"), account=OTHER).split(b"</GrpHdr>")[1].split(b"</BkTo")[0], 1
+    )
+    answer = client_for(world.omar).post(f"{LIST}upload/", {"statement": SimpleUploadedFile("s.xml", both)})
+    assert answer.status_code == 400
+    assert OTHER in text_of(answer)
+    assert not BankEntry.objects.exists()
+
+
+def test_a_csv_that_names_another_account_is_refused_as_well(world: World, client_for: Browser) -> None:
+    client, above = client_for(world.omar), f"Konto;{OTHER};;;\n"
+    content = (above + CSV.format(words="x")).encode()
+    answer = client.post(f"{LIST}upload/", {"statement": SimpleUploadedFile("jan.csv", content)})
+    assert answer.status_code == 400
+    assert OTHER in text_of(answer)
+    assert not BankFile.objects.exists()
+    sent = {"statement": SimpleUploadedFile("jan.csv", content), "nevertheless": "1"}
+    page = client.post(f"{LIST}upload/", sent).headers["Location"]
+    assert client.post(page, main_form(client.get(page))).status_code == 302, "it is not asked a second time"
+    assert BankEntry.objects.get().account == OTHER
+
+
+def test_a_column_that_turns_out_to_be_the_own_account_is_looked_at(world: World, client_for: Browser) -> None:
+    """The heading does not tell; who says what the columns hold does."""
+    client = client_for(world.omar)
+    page = send(client, f"Datum;Name;Unser Konto;Betrag\n06.11.2026;A;{OTHER};1,00\n".encode(), "jan.csv")
+    form = main_form(client.get(page)) | {"column-2": "account"}
+    answer = client.post(page, form)
+    assert answer.status_code == 400
+    assert OTHER in text_of(answer)
+    assert not BankEntry.objects.exists()
+    assert client.post(page, form | {"nevertheless": "1"}).status_code == 302
+    assert (BankEntry.objects.get().account, BankEntry.objects.get().payer_iban) == (OTHER, "")
+    assert Event.objects.get(name="bank.file_read").data == {"nevertheless": ["DE89…3000"]}
+
+
+def test_without_an_iban_of_its_own_the_seller_is_warned_and_nothing_is_refused(
+    world: World, client_for: Browser
+) -> None:
+    client = client_for(world.omar)
+    page = send(client, camt(credit(100, "A")))
+    assert "your IBAN is not set" not in text_of(client.get(page))
+    world.seller.iban = ""
+    world.seller.save()
+    page = send(client, camt(credit(200, "B"), account=OTHER), "t.xml")
+    assert "your IBAN is not set" in text_of(client.get(page))
     assert BankEntry.objects.count() == 2
 
 
