@@ -334,15 +334,11 @@ def book_transfer(
         arrival = Arrival(amount_minor, known, received_on, one_line(payer_name)[:140])
         _refuse_twice(customer, arrival, again=again)
         booked = _book(customer, payment, arrival, by=by, now=now)
-        if payment is not None and booked.pk != payment.pk:
-            targets = [_copy_of(target, booked) for target in targets]
-        elif payment is None:
+        if payment is not None and booked.pk == payment.pk:
             for target in targets:
-                target.payment = booked
-        for target in targets:
-            target.amount_minor = arrival.amount_minor
-            if target.pk is None:
-                target.save()
+                target.amount_minor = arrival.amount_minor  # in memory: the row keeps what was announced for it
+        else:
+            targets = _meant(targets, booked)
         _record_arrival(booked, by=by, now=now)
         _use(booked, targets, "", now=now)
     return booked
@@ -425,8 +421,32 @@ def _chosen_targets(customer: Customer, invoices: Sequence[Invoice], order: Orde
     return targets + [PaymentTarget(invoice=paper, open=False) for paper in open_papers]
 
 
-def _copy_of(target: PaymentTarget, payment: Payment) -> PaymentTarget:
-    return PaymentTarget(payment=payment, invoice=target.invoice, request=target.request, open=False)
+def _meant(targets: Iterable[PaymentTarget], booked: Payment) -> list[PaymentTarget]:
+    """What the arrival is for, written down: for each paper in turn what is due of it, as far as the money goes.
+
+    The first one holds all where nothing is due on any, or nothing in this currency: the money was said to be for it.
+    """
+    left, found = booked.received_minor, []
+    named = [PaymentTarget(payment=booked, invoice=one.invoice, request=one.request, open=False) for one in targets]
+    for target in named:
+        target.amount_minor = min(left, _due_minor(target, booked.received_currency))
+        left -= target.amount_minor
+        if target.amount_minor:
+            found.append(target)
+    if named and not found:
+        named[0].amount_minor = booked.received_minor
+        found = named[:1]
+    for target in found:
+        target.save()
+    return found
+
+
+def _due_minor(target: PaymentTarget, currency: str) -> int:
+    """What is due in `currency` of the paper of a target."""
+    paper = target.invoice or target.request
+    if paper is None or paper.currency != currency:
+        return 0
+    return paper.amount_due_minor if isinstance(paper, Invoice) else max(settle.request_due_minor(paper), 0)
 
 
 def _currency_of(targets: Iterable[PaymentTarget]) -> str:

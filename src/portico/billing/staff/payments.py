@@ -143,7 +143,7 @@ def detail(request: StaffRequest, number: UUID) -> HttpResponse:
     context = {
         "payment": payment,
         "targets": targets,
-        "shares_known": sum(one.amount_minor for one in targets) == payment.amount_minor,  # else it was for all of them
+        "shares_known": sum(one.amount_minor for one in targets) <= payment.amount_minor,  # else it was for all of them
         "allocations": allocations,
         "left_minor": left,
         "why": _(payment.review) if payment.review and payment.reviewed_at is None else "",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -584,16 +585,68 @@ def test_what_has_not_arrived_cannot_be_assigned(world: World, client_for: Brows
     assert books() == before
 
 
-def test_money_for_several_papers_is_not_told_as_all_of_it_for_each(world: World, client_for: Browser) -> None:
-    papers = [world.invoice("On-site training in Lyon"), world.invoice("Go-live support, day 1")]
-    payment = pay.book_transfer(
-        customer=world.fontaine, amount_minor=200_000, received_on=world.now.date(), payer_name="A", invoices=papers,
-        by=world.omar, now=world.now,
+def arrived(world: World, amount_minor: int, payer: str = "A", **what: Any) -> Payment:
+    """A transfer of Fontaine's that Omar books today for what is named."""
+    return pay.book_transfer(
+        customer=world.fontaine, amount_minor=amount_minor, received_on=world.now.date(), payer_name=payer,
+        by=world.omar, now=world.now, **what,
     )  # fmt: skip
-    told = text_of(client_for(world.omar).get(f"/staff/payments/{payment.pk}/"))
-    assert told.count("€2,000.00") == 2, "asked for and received"
-    assert "€1,872.00" in told
-    assert "€128.00" in told
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "meant"),
+    [
+        (200_000, [187_200, 12_800]),
+        (300_000, [187_200, 106_800]),  # the rest is credit, meant for neither
+        (100_000, [100_000]),  # nothing of it reaches the second
+    ],
+)
+def test_each_of_several_papers_holds_what_was_meant_for_it(
+    world: World, client_for: Browser, amount_minor: int, meant: list[int]
+) -> None:
+    papers = [world.invoice(TRAINING), world.invoice(GO_LIVE)]
+    payment = arrived(world, amount_minor, invoices=papers)
+    held = list(payment.targets.order_by("pk").values_list("invoice", "amount_minor"))
+    assert held == [(paper.pk, minor) for paper, minor in zip(papers, meant, strict=False)]
+    assert held == list(payment.allocations.order_by("pk").values_list("invoice", "amount_minor"))
+    told = text_of(client_for(world.omar).get(f"/staff/payments/{payment.pk}/")).partition("What it was for")[2]
+    assert formats.money(amount_minor, "EUR", "en") not in told or len(meant) == 1
+    for minor in meant:
+        assert told.count(formats.money(minor, "EUR", "en")) == 2, "what it was for, and what it settled"
+    assert verify() == []
+
+
+def test_money_for_an_order_and_an_invoice_is_told_apart_too(world: World) -> None:
+    order, invoice = world.order("Second workshop"), world.invoice(GO_LIVE)
+    payment = arrived(world, 300_000, invoices=[invoice], order=order)
+    assert list(payment.targets.order_by("pk").values_list("invoice", "request__order", "amount_minor")) == [
+        (invoice.pk, None, 106_800), (None, order.pk, 193_200),
+    ]  # fmt: skip
+
+
+def test_money_for_what_is_paid_already_still_says_what_it_was_for(world: World) -> None:
+    arrived(world, 106_800, "A", invoices=[world.invoice(GO_LIVE)])
+    payment = arrived(world, 106_800, "B", invoices=[world.invoice(GO_LIVE)])
+    target = payment.targets.get()
+    assert (target.invoice, target.amount_minor) == (world.invoice(GO_LIVE), 106_800)
+    assert (payment.unallocated_minor, payment.review) == (106_800, "more than was due")
+
+
+def test_an_announced_transfer_keeps_what_was_announced_for_each(world: World) -> None:
+    """Another one beside it, with its reference, is told apart as well."""
+    payment = announced(world, TRAINING, GO_LIVE)
+    said = dict(payment.targets.values_list("invoice", "amount_minor"))
+    assert said == {world.invoice(TRAINING).pk: 187_200, world.invoice(GO_LIVE).pk: 106_800}
+    arrived(world, 200_000, "A", reference=payment.reference)
+    assert dict(payment.targets.values_list("invoice", "amount_minor")) == said
+    more = arrived(world, 94_000, "B", reference=payment.reference)
+    assert more.pk != payment.pk
+    assert list(more.targets.values_list("invoice", "amount_minor")) == [(world.invoice(GO_LIVE).pk, 94_000)]
+    assert world.invoice(GO_LIVE).amount_due_minor == 0
+    assert verify() == []
+
+
+def test_a_payment_for_one_paper_tells_its_sum(world: World, client_for: Browser) -> None:
     alone = Payment.objects.filter(provider="sandbox", targets__isnull=False).latest("created_at")
     told = text_of(client_for(world.omar).get(f"/staff/payments/{alone.pk}/"))
     assert formats.money(alone.targets.get().amount_minor, alone.currency, "en") in told.partition("What it was for")[2]
