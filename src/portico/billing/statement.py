@@ -1,7 +1,8 @@
 """The statement of account: what a customer owed at the beginning, what came and went, what it owes at the end; for both sides.
 
 Debits raise what is owed (invoices, refunds), credits lower it (payments, credit notes). A balance below zero is the
-customer's credit. The balance of today is what is open on its invoices, less what it has to its credit.
+customer's credit. The balance of today is what is open on its invoices, less what it has to its credit. A refund stands there
+from the day its money left; until then, as while it waits for a second person, its money is credit that is set aside.
 """
 
 from collections import defaultdict
@@ -89,6 +90,8 @@ class Statement:
     ages: Sequence[Age]
     credit_minor: int
     """What of payments and credit notes settles nothing yet, today."""
+    set_aside_minor: int = 0
+    """The part of it that is to be given back and has not left yet."""
     in_payment_minor: int = 0
     """What of the open sum is on its way."""
     disputed_minor: int = 0
@@ -166,7 +169,8 @@ def statement_of(customer: Customer, cut: Cut, *, now: datetime) -> Statement:
         entries,
         balance,
         ages_of(held),
-        sums["credit"],
+        sums["credit"] + sums["set_aside"],
+        set_aside_minor=sums["set_aside"],
         in_payment_minor=sum(row["minor"] for row in held if row["payment_state"] == states.IN_PAYMENT),
         disputed_minor=sum(row["minor"] for row in held if row["payment_state"] == states.DISPUTED),
     )
@@ -200,15 +204,18 @@ def ages_of(held: Iterable[dict[str, Any]]) -> list[Age]:
 
 
 def _credit(customer: Customer, currency: str) -> tuple[Any, ...]:
-    """The sums of what the customer has to its credit: money and credit notes, less what of them is used."""
+    """The sums of what the customer has to its credit: money and credit notes, less what of them is used; and what is set
+    aside to be given back, which is on no payment any more."""
     arrived = Payment.objects.filter(customer=customer, received_currency=currency)
     notes = _papers(customer, currency).filter(kind=Invoice.Kind.CREDIT_NOTE)
     used = Allocation.objects.filter(
         Q(payment__customer=customer, payment__received_currency=currency)
         | Q(credit_note__customer=customer, credit_note__currency=currency)
     )
+    set_aside = Refund.objects.filter(payment__customer=customer, currency=currency, state__in=Refund.SET_ASIDE)
     return (
         _sum("credit", arrived, F("received_minor") - F("returned_minor")),
+        _sum("set_aside", set_aside, F("amount_minor")),
         _sum("credit", notes, SETTLES),
         _sum("credit", used, -F("amount_minor")),
     )
@@ -263,10 +270,10 @@ def _back(customer: Customer, cut: Cut) -> list[dict[str, Any]]:
     """What went back to the customer or its bank until the last day, in the order of time; one statement."""
     own = {"payment__customer": customer, "currency": cut.currency}
     names = ("payment", "payment__provider", "minor", "at", "what")
-    refunds = Refund.objects.filter(**own, state__in=Refund.HOLDING).order_by()
+    refunds = Refund.objects.filter(**own, state=Refund.State.SUCCEEDED).order_by()
     taken = Reversal.objects.filter(**own, taken_minor__gt=0).exclude(state=Reversal.State.WON).order_by()
     both = (
-        refunds.annotate(minor=F("amount_minor"), at=F("asked_at"), what=Value("refund"))
+        refunds.annotate(minor=F("amount_minor"), at=F("ended_at"), what=Value("refund"))
         .values(*names)
         .union(
             taken.annotate(minor=F("taken_minor"), at=F("opened_at"), what=Value("reversal")).values(*names), all=True

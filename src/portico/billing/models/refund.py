@@ -84,6 +84,8 @@ class Refund(models.Model):
     UNDECIDED = (State.PENDING, State.UNKNOWN)
     HOLDING = (State.WAITING, State.PENDING, State.UNKNOWN, State.SUCCEEDED)
     """The states in which the money is not the payment's any more."""
+    SET_ASIDE = (State.WAITING, State.PENDING, State.UNKNOWN)
+    """Those of them in which it has not left, as far as we know."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")

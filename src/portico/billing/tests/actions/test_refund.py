@@ -1,5 +1,7 @@
 """Money goes back: once, never more than came, above a limit only when a second person agrees, and never lost on the way."""
 
+from collections.abc import Callable
+from datetime import date, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -13,9 +15,9 @@ from portico.billing.actions import notices, pay, refund
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.models import Invoice, Payment, Refund, RefundRules
 from portico.billing.providers.base import Declined, RefundReport, RefundSaid, Unanswered
-from portico.billing.statement import Cut, statement_of
+from portico.billing.statement import Cut, Statement, statement_of
 from portico.billing.tests.attempts import begin, path_of
-from portico.billing.tests.my.pages import at_once
+from portico.billing.tests.my.pages import at_once, text_of
 from portico.cast import World
 from portico.kit.errors import Conflict, Forbidden, Invalid
 from portico.kit.models import Letter
@@ -238,6 +240,47 @@ def test_two_at_once_for_two_payments_count_each_other(
         monkeypatch.setattr(refund, "_lock_customer", lambda payment: None)
     made = at_once(lambda: ask(world, first, 60_000), lambda: ask(world, second, 60_001))
     assert sorted(one.state for one in made) == (["pending", "waiting"] if locked else ["pending", "pending"])
+
+
+@pytest.mark.parametrize("agreed", [True, False], ids=["agreed", "refused"])
+def test_a_refund_stands_in_the_statement_of_account_when_the_money_has_left(
+    world: World, colleague: User, agreed: bool, client_for: Callable[..., Client]
+) -> None:
+    admin_sets(world, 0)
+    day, client = world.now.date(), client_for(world.julien)
+    payment = money_of(world)
+
+    def account(through: date = day) -> Statement:
+        made = statement_of(world.fontaine, Cut("EUR", day, through), now=world.now)
+        assert made.closing_minor == made.open_minor - made.credit_minor - waiting(world)
+        return made
+
+    def refunds(made: Statement) -> list[tuple[date, int]]:
+        return [(entry["on"], entry["debit_minor"]) for entry in made.entries if entry["kind"] == "refund"]
+
+    before = account()
+    asked = ask(world, payment, 30_000)
+    assert asked.state == "waiting"
+    shown = "of it set aside to be given back: €300.00"
+    for _step in ("it waits for the second person", "it is agreed and was not sent"):
+        made = account()
+        assert refunds(made) == []
+        assert (made.closing_minor, made.credit_minor) == (before.closing_minor, before.credit_minor)
+        assert made.set_aside_minor == 30_000
+        assert shown in text_of(client.get("/my/statement/"))
+        if agreed and asked.state == "waiting":
+            refund.approve_refund(refund=asked, by=colleague, now=world.now)
+    later = world.now + timedelta(days=3)
+    if agreed:
+        refund.transfer_done(refund=asked, sent=True, by=world.omar, now=later)
+    else:
+        refund.refuse_refund(refund=asked, by=colleague, now=later)
+    made = account(day + timedelta(days=3))
+    assert refunds(made) == ([(day + timedelta(days=3), 30_000)] if agreed else []), "on the day that it left"
+    assert made.credit_minor == before.credit_minor - (30_000 if agreed else 0)
+    assert made.set_aside_minor == 0
+    assert shown not in text_of(client.get("/my/statement/"))
+    assert books.verify() == []
 
 
 def test_what_is_not_agreed_is_credit_again(world: World, colleague: User) -> None:
