@@ -103,6 +103,7 @@ STATUSES: dict[str, dict[str, tuple[str, str, str | Promise]]] = {
         "running": ("accent", "clock", _("Under way")),
         "done": ("ok", "circle-check", _("Done")),
         "refusals": ("warn", "triangle-alert", _("Done, some refused")),
+        "refused": ("danger", "circle-x", _("Done, all refused")),
     },
     "import_file": {
         "waiting": ("", "clock", _("Waiting")),

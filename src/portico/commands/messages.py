@@ -31,6 +31,7 @@ KEYWORDS: dict[str, Any] = {
     "ngettext_lazy": (1, 2),
     "pgettext": ((1, "c"), 2),
     "pgettext_lazy": ((1, "c"), 2),
+    "npgettext": ((1, "c"), 2, 3),
 }
 JINJA = {
     "extensions": "jinja2.ext.i18n,jinja2.ext.do",

@@ -311,7 +311,7 @@ def _rows(found: Found, invoice: Invoice) -> list[InvoiceLine]:
     rows = [
         InvoiceLine(
             invoice=invoice, position=place, kind="line", name=_name(line),
-            detail=_detail(line), quantity=_four(line.quantity), unit=unit_words(line.unit),
+            detail=_detail(line), quantity=_four(line.quantity), unit=unit_words(line.unit, line.quantity),
             unit_price=_four(line.price / line.base_quantity if line.base_quantity else line.price),
             vat_category=line.category, vat_rate=_four(line.rate), net_minor=minor(line.net, currency),
         )
@@ -348,7 +348,7 @@ def _detail(line: FoundLine) -> str:
             _("Price %(price)s for %(quantity)s")
             % {
                 "price": f"{line.price:f}",
-                "quantity": f"{line.base_quantity.normalize():f} {unit_words(line.unit)}".strip(),
+                "quantity": f"{line.base_quantity.normalize():f} {unit_words(line.unit, line.base_quantity)}".strip(),
             }
         )
     return "\n".join(part for part in parts if part)[:2000]

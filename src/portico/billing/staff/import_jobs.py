@@ -90,7 +90,7 @@ def index(request: StaffRequest) -> HttpResponseBase:
     if is_asked(request.GET):
         return as_file(request.GET, found, SENT_COLUMNS, "imports")
     for row in found.rows:
-        row["status"] = status_of_job(row["finished_at"], row["refused_n"])
+        row["status"] = status_of_job(row["finished_at"], row["refused_n"], row["files_n"])
     context = {
         "list": found,
         "error": error,
@@ -143,7 +143,7 @@ def detail(request: StaffRequest, number: int) -> HttpResponseBase:
     context = {
         "job": job,
         "list": found,
-        "status": status_of_job(job.finished_at, job.refused_n),
+        "status": status_of_job(job.finished_at, job.refused_n, job.files_n),
         "done": done,
         "percent": 100 if job.finished_at else min(100 * done // max(job.files_n, 1), 99),
         "zone": request.seller.zone,
@@ -162,10 +162,12 @@ def complete(row: dict[str, Any]) -> None:
     )
 
 
-def status_of_job(finished_at: object, refused: int) -> str:
-    """How an import stands."""
+def status_of_job(finished_at: object, refused: int, files: int) -> str:
+    """How an import of so many files stands, of which so many were refused."""
     if finished_at is None:
         return "running"
+    if files and refused == files:
+        return "refused"
     return "refusals" if refused else "done"
 
 

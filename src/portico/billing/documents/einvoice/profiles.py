@@ -1,9 +1,10 @@
 """The rules an e-invoice says it follows (BT-24), and the units it names by a code list."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import npgettext
 
 from portico.accounts.models import Customer
 
@@ -54,17 +55,18 @@ UNITS = {
 }
 PIECES = {"C62", "H87", "EA", "NAR", "NPR", "PCE", "XPP", "XPK", "LS", "1", "ZZ", "E48"}
 """Codes that say no more than the number before them: one, piece, each, lump sum, service unit."""
-NAMES = {
-    "HUR": gettext_noop("hours"),
-    "DAY": gettext_noop("days"),
-    "WEE": gettext_noop("weeks"),
-    "MON": gettext_noop("months"),
-    "ANN": gettext_noop("years"),
-    "MIN": gettext_noop("minutes"),
-    "XBX": gettext_noop("boxes"),
-    "BX": gettext_noop("boxes"),
-    "SET": gettext_noop("sets"),
+NAMES: dict[str, Callable[[int], str]] = {
+    "HUR": lambda count: npgettext("unit", "hour", "hours", count),
+    "DAY": lambda count: npgettext("unit", "day", "days", count),
+    "WEE": lambda count: npgettext("unit", "week", "weeks", count),
+    "MON": lambda count: npgettext("unit", "month", "months", count),
+    "ANN": lambda count: npgettext("unit", "year", "years", count),
+    "MIN": lambda count: npgettext("unit", "minute", "minutes", count),
+    "XBX": lambda count: npgettext("unit", "box", "boxes", count),
+    "BX": lambda count: npgettext("unit", "box", "boxes", count),
+    "SET": lambda count: npgettext("unit", "set", "sets", count),
 }
+"""The word beside so many of it, in the active language."""
 SIGNS = {
     "KGM": "kg",
     "GRM": "g",
@@ -84,10 +86,21 @@ def unit_code(unit: str) -> str:
     return _UNIT_OF.get(unit.strip().lower().rstrip("."), "C62")
 
 
-def unit_words(code: str) -> str:
-    """A unit of UN/ECE Recommendation 20 as it is printed, in the active language; what is not known stands as its code."""
+def unit_words(code: str, quantity: Decimal) -> str:
+    """A unit of UN/ECE Recommendation 20 as it is printed beside a quantity, in the active language.
+
+    What is not known stands as its code.
+    """
     if code in PIECES:
         return ""
     if code in NAMES:
-        return _(NAMES[code])
+        return NAMES[code](_counted(quantity))
     return SIGNS.get(code, code[:20])
+
+
+def _counted(quantity: Decimal) -> int:
+    """The whole number whose word fits a quantity: 1.5 days as 0 days, which is one in French and several elsewhere."""
+    amount = abs(quantity)
+    if amount % 1 == 0:
+        return int(amount)
+    return 0 if amount < 2 else 2

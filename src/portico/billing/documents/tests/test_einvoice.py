@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import translation
 from lxml import etree
 
 from portico.accounts.terms import Plan
@@ -25,7 +26,7 @@ from portico.billing.actions.issue import (
 from portico.billing.documents.einvoice import checker, peppol_rules, terms, write
 from portico.billing.documents.einvoice.checker import Broken, Checker, NoAnswer
 from portico.billing.documents.einvoice.own_rules import findings
-from portico.billing.documents.einvoice.profiles import CORE, PROFILES, unit_code
+from portico.billing.documents.einvoice.profiles import CORE, PROFILES, unit_code, unit_words
 from portico.billing.documents.reading import read
 from portico.billing.documents.reading.reasons import Unreadable
 from portico.billing.models import Invoice, InvoiceLine
@@ -409,6 +410,29 @@ def test_the_same_terms_give_the_same_bytes(world: World) -> None:
 )
 def test_units_have_their_code(unit: str, code: str) -> None:
     assert unit_code(unit) == code
+
+
+@pytest.mark.parametrize(
+    ("quantity", "english", "german", "french"),
+    [
+        ("1", "day", "Tag", "jour"),
+        ("1.0000", "day", "Tag", "jour"),
+        ("-1", "day", "Tag", "jour"),
+        ("2", "days", "Tage", "jours"),
+        ("0", "days", "Tage", "jour"),
+        ("0.5", "days", "Tage", "jour"),
+        ("1.5", "days", "Tage", "jour"),
+        ("2.5", "days", "Tage", "jours"),
+    ],
+)
+def test_the_word_of_a_unit_goes_with_its_number(quantity: str, english: str, german: str, french: str) -> None:
+    for language, word in (("en", english), ("de", german), ("fr", french)):
+        with translation.override(language):
+            assert unit_words("DAY", Decimal(quantity)) == word
+            assert unit_code(word) == "DAY", "it is read back as the same unit"
+    assert unit_words("C62", Decimal(1)) == ""
+    assert unit_words("KGM", Decimal(1)) == "kg"
+    assert unit_words("4L", Decimal(1)) == "4L"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from lxml import html
 
-from portico.billing.models import Price, Quotation, Subscription
+from portico.billing.models import Price, Quotation, RenewalRules, Subscription
 from portico.billing.tests.my.pages import books, form_of, queries_of, text_of
 from portico.cast import World
 
@@ -176,3 +177,30 @@ def test_what_changes_at_the_renewal_stands_beside_the_old_price(world: World, c
     )
     page = client_for(world.camille).get(PAGE)
     assert "520.00 each, before 480.00" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("left", "english", "german"),
+    [(1, "only for the 1 day to the renewal", "nur den 1 Tag bis"), (2, "for the 2 days to", "nur die 2 Tage bis")],
+)
+def test_one_day_is_told_as_one(
+    world: World, client_for: Browser, clock: time_machine.Traveller, left: int, english: str, german: str
+) -> None:
+    subscription = Subscription.objects.get(database__name="atelier-fontaine")
+    assert subscription.period_end is not None
+    clock.shift(timedelta(days=(subscription.period_end - world.now.date()).days - left))
+    for language, words in (("en", english), ("de", german)):
+        world.camille.language = language
+        world.camille.save()
+        assert words in text_of(client_for(world.camille).get(PAGE, {"p-users": "13"}))
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, "a quotation 1 day ahead"), (45, "a quotation 45 days ahead")])
+def test_how_long_ahead_a_quotation_comes_goes_with_its_number(
+    world: World, client_for: Browser, days: int, words: str
+) -> None:
+    RenewalRules.objects.update_or_create(seller=world.seller, defaults={"ahead_days": days})
+    Subscription.objects.filter(database__name="atelier-fontaine").update(auto_renew=False)
+    told = text_of(client_for(world.camille).get(f"{PAGE}renewal/"))
+    assert words in told
+    assert "1 days" not in told

@@ -55,6 +55,26 @@ def test_files_are_sent_watched_and_told_of(people: World, client_for: Browser) 
     assert [status for _key, status in rows_of(client.get(LIST))] == ["refusals"]
 
 
+@pytest.mark.parametrize(
+    ("files", "status", "said"),
+    [
+        ({"a_xml": ubl(id="OLD-1"), "b_xml": ubl(id="OLD-2")}, "done", "Done"),
+        ({"a_xml": ubl(id="OLD-1"), "b_xml": b"<x/>"}, "refusals", "Done, some refused"),
+        ({"a_xml": b"<x/>", "b_xml": b"<y/>"}, "refused", "Done, all refused"),
+        ({"a_zip": zip_of({"a.xml": b"<x/>"})}, "refused", "Done, all refused"),
+    ],
+)
+def test_how_an_import_ended_is_said_as_it_is(
+    people: World, client_for: Browser, files: dict[str, bytes], status: str, said: str
+) -> None:
+    client = client_for(people.omar)
+    page = send(client, **files)
+    through(people)
+    assert said in text_of(client.get(page))
+    assert ("some refused" in text_of(client.get(page))) == (status == "refusals")
+    assert [state for _key, state in rows_of(client.get(LIST))] == [status]
+
+
 def test_the_result_is_a_file_in_the_readers_language(people: World, client_for: Browser) -> None:
     people.omar.language = "fr"
     people.omar.save()
