@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portico.accounts.models import Membership
-from portico.billing.models import Payment, QuotationVersion
+from portico.billing.models import Payment, QuotationVersion, Subscription
 from portico.kit import formats
 from portico.kit.addresses import path_to
 
@@ -59,7 +59,8 @@ def attention(
     orders: Iterable[Row],
     subscriptions: Iterable[Row],
 ) -> list[Attention]:
-    """The lines, each kind in the order of its rows: overdue, expiring, failed, awaiting payment, answered, renewing."""
+    """The lines, each kind in the order of its rows: overdue, not renewed, expiring, failed, awaiting payment, answered,
+    renewing or ending."""
     invoices, quotations = list(invoices), list(quotations)
     overdue = sorted((row for row in invoices if row["is_overdue"]), key=lambda row: (row["due_on"], row["id"]))
     failed = [row for row in invoices if not row["is_overdue"] and row["is_payable"] and _failed(row)]
@@ -70,9 +71,12 @@ def attention(
     )
     expiring = [row for row in open_ones if row["current__valid_until"] <= until]
     answered = [row for row in open_ones if row["current__valid_until"] > until and row["answered"]]
-    renewing = [row for row in subscriptions if row["days_left"] is not None and row["days_left"] <= RENEWS_SOON_DAYS]
+    bound = [row for row in subscriptions if row["days_left"] is not None]
+    late = [row for row in bound if row["days_left"] < 0 and not row["leave_asked_at"] and not row["pause_asked_at"]]
+    renewing = [row for row in bound if 0 <= row["days_left"] <= RENEWS_SOON_DAYS]
     found = chain(
         (_overdue(reader, row) for row in overdue),
+        (_not_renewed(reader, row) for row in late),
         (_expiring(reader, row) for row in expiring),
         (_failed_payment(reader, row) for row in failed),
         (_awaiting(reader, row) for row in orders if row["left_minor"] > 0),
@@ -192,16 +196,48 @@ def _awaiting(reader: Reader, row: Row) -> Attention:
     )
 
 
-def _renewing(reader: Reader, row: Row) -> Attention:
-    url = path_to("my:subscriptions.detail", row["name"])
-    renewal = row["renewal"]
-    return Attention(
-        tone="accent",
-        icon="calendar-clock",
-        title=_("%(name)s renews on %(date)s") % {"name": row["name"], "date": reader.on(row["renews_on"])},
-        why=_("It renews by itself. Nothing to do unless you want to change it.")
+def _not_renewed(reader: Reader, row: Row) -> Attention:
+    """Its period is over, and the next one has not begun."""
+    title = _("%(name)s was to renew on %(date)s") % {"name": row["name"], "date": reader.on(row["renews_on"])}
+    why = (
+        _("It has not renewed by itself yet. We are looking at it; you need not do anything.")
         if row["auto_renew"]
-        else _("It goes on when its renewal quotation is accepted."),
+        else _("It goes on when its renewal quotation is accepted.")
+    )
+    return _subscription(row, "danger", "triangle-alert", title, why, priced=True)
+
+
+def _renewing(reader: Reader, row: Row) -> Attention:
+    about = {"name": row["name"], "date": reader.on(row["renews_on"])}
+    if row["leave_asked_at"]:
+        why = _("Until then it runs, and you can take this back.")
+        return _subscription(row, "warn", "circle-alert", _("%(name)s ends on %(date)s") % about, why, priced=False)
+    if row["pause_asked_at"]:
+        why = _("From then on nothing is invoiced.")
+        return _subscription(row, "accent", "hourglass", _("%(name)s pauses on %(date)s") % about, why, priced=False)
+    if row["state"] == Subscription.State.PAST_DUE:
+        tone, icon, why = (
+            "warn",
+            "circle-alert",
+            _("A payment for it is late. Pay its open invoices to keep it running."),
+        )
+    elif row["auto_renew"]:
+        tone, icon = "accent", "calendar-clock"
+        why = _("It renews by itself. Nothing to do unless you want to change it.")
+    else:
+        tone, icon, why = "accent", "calendar-clock", _("It goes on when its renewal quotation is accepted.")
+    return _subscription(row, tone, icon, _("%(name)s renews on %(date)s") % about, why, priced=True)
+
+
+def _subscription(row: Row, tone: str, icon: str, title: str, why: str, *, priced: bool) -> Attention:
+    """A line about a subscription; `priced`: with what its renewal costs, where that is known."""
+    url = path_to("my:subscriptions.detail", row["name"])
+    renewal = row["renewal"] if priced else None
+    return Attention(
+        tone=tone,
+        icon=icon,
+        title=title,
+        why=why,
         url=url,
         amount_minor=renewal.total_minor if renewal else 0,
         currency=row["currency"],

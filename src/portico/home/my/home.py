@@ -1,7 +1,7 @@
 """The customer's start page: what is owed, what waits for a decision, what came last, what was spent."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -50,7 +50,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "today": day,
         "balances": nav_of(request).balances,
         "to_decide": sums_to_decide(customer=customer.pk, member=person.pk, day=day),
-        "next_renewal": min(renewing, key=lambda row: row["renews_on"], default=None),
+        "next_renewal": min(filter(lies_ahead, renewing), key=lambda row: row["renews_on"], default=None),
         "attention": attention(
             Reader(person, language, day),
             invoices=invoices,
@@ -63,6 +63,11 @@ def index(request: MemberRequest) -> HttpResponse:
         "charts": spent(person, day, language),
     }
     return render(request, "home/my/home/index.html", context)
+
+
+def lies_ahead(row: Mapping[str, Any]) -> bool:
+    """Whether a subscription's renewal is still to come, and is not what it was cancelled or paused for."""
+    return bool(row["days_left"] >= 0 and not row["leave_asked_at"] and not row["pause_asked_at"])
 
 
 def greeting(hour: int) -> str:

@@ -1,6 +1,7 @@
 """The customer's subscriptions through their pages: what runs, until when, what it holds, what its renewal costs."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -117,11 +118,23 @@ def test_the_page_of_a_renewal_due_soon_links_its_quotation(world: World, client
     assert f"in {days} days" in told
 
 
+def test_a_late_payment_is_not_told_as_a_late_renewal(world: World, client_for: Browser) -> None:
+    client, page = client_for(world.lena), f"{LIST}lindner-lager/"
+    late = "A payment for this subscription is late."
+    assert late not in text_of(client.get(page)), "its period is over, and nothing is unpaid"
+    Subscription.objects.filter(database__name="lindner-lager").update(
+        period_start=world.now.date(), period_end=world.now.date() + timedelta(days=365)
+    )
+    told = text_of(client.get(page))
+    assert late in told
+    assert "to renew on" not in told
+
+
 @pytest.mark.parametrize(
     ("person", "name", "said"),
     [
         ("camille", "fontaine-lab", "This subscription has not begun."),
-        ("lena", "lindner-lager", "A payment for this subscription is late."),
+        ("lena", "lindner-lager", "It goes on when its renewal quotation is accepted."),
         ("lena", "lindner-filiale", "This subscription is suspended."),
         ("ingrid", "fjord-training", "No renewal is planned."),
         ("ingrid", "fjord-archive", "Ended on"),

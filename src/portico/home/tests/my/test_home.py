@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,9 +13,10 @@ from lxml import html
 from portico import cast
 from portico.accounts.models import Membership, User
 from portico.billing.actions import pay
-from portico.billing.models import Invoice, Payment
+from portico.billing.models import Invoice, Payment, Subscription
 from portico.billing.tests.my.pages import books, form_of, queries_of, text_of
 from portico.cast import World
+from portico.kit import formats
 
 Browser = Callable[..., Client]
 
@@ -49,6 +51,54 @@ def test_what_waits_stands_most_urgent_first_with_the_one_thing_to_do(world: Wor
     assert "€8,049.36" in lines[2]
     assert "Review and decide" in lines[2]
     assert "€2,736.00" in lines[3]
+
+
+def standing(world: World, days: int, **changes: Any) -> date:
+    """fontaine-boutique renews in so many days, below zero: its period is over; returns that day."""
+    on = world.now.date() + timedelta(days=days)
+    begun = on - timedelta(days=31)
+    Subscription.objects.filter(database__name="fontaine-boutique").update(
+        period_start=begun, period_end=on, **{"auto_renew": False} | changes
+    )
+    return on
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_what_was_not_renewed_is_not_said_to_renew(world: World, client_for: Browser, auto: bool) -> None:
+    on = formats.day(standing(world, -8, state="past_due", past_due_on=world.now.date(), auto_renew=auto), "en")
+    answer = client_for(world.camille).get("/my/")
+    told, lines = text_of(answer), lines_of(answer)
+    assert f"fontaine-boutique was to renew on {on}" in lines[2], "after what is overdue, before what can wait"
+    assert ("It has not renewed by itself yet" if auto else "It goes on when its renewal quotation") in lines[2]
+    assert "Nothing to do" not in lines[2]
+    assert "fontaine-boutique renews on" not in told
+    assert f"Was to renew{on}" in told.replace(f" {on}", on)
+    assert "fontaine-boutique" not in figures_of(answer)["Next renewal"], "the next one lies ahead"
+    assert "atelier-fontaine" in figures_of(answer)["Next renewal"]
+    page = text_of(client_for(world.camille).get("/my/subscriptions/fontaine-boutique/"))
+    assert f"Was to renew on {on}" in page.replace("renew on" + on, "renew on " + on)
+    assert "Renews on" not in page
+    assert f"renews on {on}" not in text_of(client_for(world.omar).get(f"/staff/customers/{world.fontaine.pk}/"))
+
+
+def test_a_day_that_lies_ahead_says_what_happens_then(world: World, client_for: Browser) -> None:
+    client = client_for(world.camille)
+    on = formats.day(standing(world, 8), "en")
+    assert f"fontaine-boutique renews on {on}" in lines_of(client.get("/my/"))[4]
+    assert on in figures_of(client.get("/my/"))["Next renewal"]
+    standing(world, 8, state="past_due", past_due_on=world.now.date())
+    line = lines_of(client.get("/my/"))[4]
+    assert f"renews on {on}" in line
+    assert "A payment for it is late." in line
+    standing(world, 8, state="active", past_due_on=None, leave_asked_at=world.now, leave_reason="other")
+    line = lines_of(client.get("/my/"))[4]
+    assert f"fontaine-boutique ends on {on}" in line
+    assert "€" not in line, "nothing more is invoiced"
+    assert on not in figures_of(client.get("/my/"))["Next renewal"]
+    standing(world, 8, leave_asked_at=None, leave_reason="", pause_asked_at=world.now)
+    assert f"fontaine-boutique pauses on {on}" in lines_of(client.get("/my/"))[4]
+    standing(world, 0, pause_asked_at=None)
+    assert "fontaine-boutique renews on" in lines_of(client.get("/my/"))[4], "the day itself is not over"
 
 
 def test_who_may_only_look_is_offered_to_look(world: World, client_for: Browser) -> None:
