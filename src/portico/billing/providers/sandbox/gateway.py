@@ -25,6 +25,9 @@ from portico.kit.db import claim
 ACCOUNT = "acct_sandbox"
 LATE = timedelta(seconds=20)
 REFUND_TAKES = timedelta(seconds=20)
+RETURN_TAKES = timedelta(seconds=20)
+"""From the arrival of a debit until the payer's bank takes it back; a real one has weeks."""
+WANT_OF_MONEY = "insufficient_funds"
 OUTAGE = timedelta(minutes=15)
 BATCH = 50
 LEASE = timedelta(seconds=60)
@@ -70,6 +73,7 @@ CARDS: dict[str, tuple[str, str, str, Method.Behaviour]] = {
     "lost": ("card", "mastercard", "9987", Method.Behaviour.LOST),
     "asks": ("card", "visa", "3184", Method.Behaviour.ASKS),
     "late": ("sepa_debit", "", "3000", Method.Behaviour.LATE),
+    "returns": ("sepa_debit", "", "3116", Method.Behaviour.RETURNS),
 }
 """What a payer may save here, by name: kind, brand, last digits, and what happens when it is charged."""
 
@@ -158,6 +162,10 @@ def _charge(made: Checkout, method: Method, *, present: bool, now: datetime) -> 
         how.DECLINES: (state.FAILED, {"decided_at": now, "failure_code": "insufficient_funds"}),
         how.LOST: (state.FAILED, {"decided_at": now, "failure_code": "lost_card"}),
         how.LATE: (state.PROCESSING, {"decided_at": now, "next_at": now + LATE}),
+        how.RETURNS: (
+            state.PROCESSING,
+            {"decided_at": now, "next_at": now + LATE, "return_reason": WANT_OF_MONEY},
+        ),
     }
     after, changes = became[method.behaviour]
     _move(made, [state.OPEN], after, now=now, **changes)
@@ -179,7 +187,8 @@ def give_back(key: str, merchant_reference: str, checkout: Checkout, amount_mino
         list(Checkout.objects.select_for_update().filter(pk=checkout.pk))
         gone = Refund.objects.filter(checkout=checkout).exclude(state=Refund.State.FAILED)
         given = sum(gone.values_list("amount_minor", flat=True))
-        if given + amount_minor > checkout.taken_minor:
+        returned = Checkout.objects.filter(pk=checkout.pk, returned_at__isnull=False).exists()
+        if returned or given + amount_minor > checkout.taken_minor:
             raise Gone(checkout.reference)
         refund = Refund.objects.create(
             key=key,
@@ -278,6 +287,12 @@ def pay_late(checkout: Checkout, *, now: datetime, after: timedelta = LATE) -> N
     _decide(checkout, Checkout.State.PROCESSING, now=now, next_at=now + after)
 
 
+def pay_and_return(checkout: Checkout, *, now: datetime, after: timedelta = LATE) -> None:
+    """The payer agrees to a bank debit: the money arrives `after` a while, and its bank takes it back soon after that."""
+    _keep(checkout, "returns", now=now)
+    _decide(checkout, Checkout.State.PROCESSING, now=now, next_at=now + after, return_reason=WANT_OF_MONEY)
+
+
 def go_silent(checkout: Checkout, *, now: datetime) -> None:
     """From now on there is neither notice nor answer, until somebody ends the outage, or it ends by itself, unpaid."""
     _decide(checkout, Checkout.State.SILENT, now=now, next_at=now + OUTAGE)
@@ -309,7 +324,7 @@ def _move(checkout: Checkout, before: list[Checkout.State], state: str, *, now: 
 
 
 def pass_time(now: datetime) -> int:
-    """Late money arrives, refunds reach their payers, outages end by themselves; returns how many things moved."""
+    """Late money arrives or is taken back, refunds reach their payers, outages end by themselves; how many things moved."""
     due = list(Checkout.objects.filter(next_at__lte=now).order_by("next_at")[:BATCH])
     moved = sum(_pass_time(checkout, now=now) for checkout in due)
     refunds = list(Refund.objects.filter(next_at__lte=now).order_by("next_at")[:BATCH])
@@ -322,10 +337,26 @@ def _pass_time(checkout: Checkout, *, now: datetime) -> bool:
     with transaction.atomic():
         if checkout.state == Checkout.State.PROCESSING:
             taken = {"taken_minor": checkout.asked_minor, "taken_currency": checkout.currency}
+            back_at = now + RETURN_TAKES if checkout.return_reason else None
             return _move(
-                checkout, [Checkout.State.PROCESSING], Checkout.State.SUCCEEDED, now=now, next_at=None, **taken
+                checkout, [Checkout.State.PROCESSING], Checkout.State.SUCCEEDED, now=now, next_at=back_at, **taken
             )
+        if checkout.state == Checkout.State.SUCCEEDED:
+            return _return(checkout, now=now)
         return _move(checkout, [Checkout.State.SILENT], Checkout.State.EXPIRED, now=now, next_at=None)
+
+
+def _return(checkout: Checkout, *, now: datetime) -> bool:
+    """The payer's bank takes a debit back, all that was not given back before; True when this call did it."""
+    list(Checkout.objects.select_for_update().filter(pk=checkout.pk))
+    refunds = Refund.objects.filter(checkout=checkout).exclude(state=Refund.State.FAILED)
+    left = checkout.taken_minor - sum(refunds.values_list("amount_minor", flat=True))
+    rows = Checkout.objects.filter(pk=checkout.pk, state=Checkout.State.SUCCEEDED, returned_at=None)
+    done = claim(rows.exclude(return_reason=""), next_at=None, returned_at=now if left else None)
+    checkout.refresh_from_db()
+    if done and left:
+        _owe_return(checkout, left, now=now)
+    return done
 
 
 # Notices ----------------------------------------------------------------------------------------------------------------
@@ -366,6 +397,32 @@ def _owe_refund(refund: Refund, *, now: datetime) -> None:
     Delivery.objects.create(
         event_id=event_id,
         checkout=refund.checkout,
+        kind=kind,
+        body=json.dumps(body, sort_keys=True),
+        created_at=now,
+        next_attempt_at=now,
+    )
+
+
+def _owe_return(checkout: Checkout, amount_minor: int, *, now: datetime) -> None:
+    """Write down the notice of a debit that the payer's bank took back."""
+    event_id, kind = f"evt_{secrets.token_hex(12)}", "debit.returned"
+    body = {
+        "id": event_id,
+        "type": kind,
+        "created": int(now.timestamp()),
+        "account": checkout.account,
+        "debit": {
+            "id": f"rt_{checkout.reference.removeprefix('cs_')}",
+            "checkout": checkout.reference,
+            "amount": amount_minor,
+            "currency": checkout.taken_currency,
+            "reason": checkout.return_reason,
+        },
+    }
+    Delivery.objects.create(
+        event_id=event_id,
+        checkout=checkout,
         kind=kind,
         body=json.dumps(body, sort_keys=True),
         created_at=now,

@@ -22,6 +22,7 @@ class Method(models.Model):
         LOST = "lost"
         ASKS = "asks"
         LATE = "late"
+        RETURNS = "returns"
 
     reference = models.CharField(max_length=40, unique=True)
     customer_reference = models.CharField(max_length=40)
@@ -44,13 +45,14 @@ class Checkout(models.Model):
     `mode`: a payment; a setup, which saves a way to pay and takes nothing; a charge of a saved one, which waits, open, only
     if its bank asks the payer. `saves`: the payer agreed that the way to pay is kept. `method` is what was kept or charged.
     `silent` is an outage: the company neither notifies nor answers, until it ends. `taken_minor` and `taken_currency` are
-    what the payer's money was; they differ from what was asked only in tests.
+    what the payer's money was; they differ from what was asked only in tests. `return_reason` is why the payer's bank takes a
+    debit back after it arrived, which was at `returned_at`; the checkout stays succeeded, since the money was taken.
     """
 
     privacy: ClassVar = {
         Privacy.NONE: (
             "id key request_hash reference account asked_minor currency state taken_minor taken_currency failure_code "
-            "created_at decided_at next_at mode saves method"
+            "created_at decided_at next_at mode saves method return_reason returned_at"
         ),
         Privacy.CREDENTIAL: "token",
         Privacy.PAYMENT: "merchant_reference description return_url customer_reference",
@@ -89,7 +91,11 @@ class Checkout(models.Model):
     failure_code = models.CharField(max_length=40, blank=True)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
-    next_at = models.DateTimeField(null=True, help_text="when late money arrives, or an outage ends by itself")
+    next_at = models.DateTimeField(
+        null=True, help_text="when late money arrives or is taken back, or an outage ends by itself"
+    )
+    return_reason = models.CharField(max_length=40, blank=True, help_text="empty: the money stays")
+    returned_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -23,6 +23,7 @@ CHOICES: dict[str, Choice] = {
     "pay": lambda found, now: gateway.pay(found, now=now),
     "decline": lambda found, now: gateway.decline(found, now=now),
     "late": lambda found, now: gateway.pay_late(found, now=now),
+    "returned": lambda found, now: gateway.pay_and_return(found, now=now),
     "silent": lambda found, now: gateway.go_silent(found, now=now),
     "answer_paid": lambda found, now: gateway.answer(found, paid=True, now=now),
     "answer_unpaid": lambda found, now: gateway.answer(found, paid=False, now=now),
@@ -33,7 +34,7 @@ CHOICES: dict[str, Choice] = {
 
 ENDS = {"decline", "silent", "answer_paid", "answer_unpaid"}
 FITTING: dict[str, set[str]] = {
-    Checkout.Mode.PAYMENT: ENDS | {"pay", "late"},
+    Checkout.Mode.PAYMENT: ENDS | {"pay", "late", "returned"},
     Checkout.Mode.CHARGE: {"confirm", "decline"},
     Checkout.Mode.SETUP: {"decline"} | {f"save_{card}" for card in gateway.CARDS},
 }

@@ -24,6 +24,8 @@ from portico.billing.providers.base import (
     RefundReport,
     RefundSaid,
     Report,
+    ReversalReport,
+    ReversalSaid,
     Said,
     Saving,
     SavingReport,
@@ -212,6 +214,8 @@ class Sandbox(Provider):
         """See Provider."""
         if kind.startswith("refund."):
             return _refund_of(payload["refund"])
+        if kind == "debit.returned":
+            return _return_of(payload["debit"])
         said = SAID.get(kind.removeprefix("checkout."))
         if said is None or not kind.startswith("checkout."):
             return None
@@ -281,6 +285,18 @@ def _refund_of(told: Mapping[str, Any]) -> RefundReport:
         currency=str(told["currency"]),
         failure_code=str(told["failure_code"])[:40],
         charge_reference=str(told["checkout"])[:120],
+    )
+
+
+def _return_of(told: Mapping[str, Any]) -> ReversalReport:
+    """A debit that the payer's bank took back: gone for good, nobody disputes it."""
+    return ReversalReport(
+        said=ReversalSaid.LOST,
+        provider_reference=str(told["id"])[:120],
+        charge_reference=str(told["checkout"])[:120],
+        amount_minor=int(told["amount"]),
+        currency=str(told["currency"]),
+        reason=str(told["reason"])[:60],
     )
 
 

@@ -277,6 +277,7 @@ def test_saving_begins_once_and_is_open_until_the_payer_decides(provider: Provid
         ("lost", Said.FAILED, "lost_card"),
         ("asks", Said.ACTION, ""),
         ("late", Said.PROCESSING, ""),
+        ("returns", Said.PROCESSING, ""),
     ],
 )
 def test_a_saved_method_of_the_sandbox_is_charged_once(card: str, said: Said, code: str) -> None:
