@@ -2,7 +2,7 @@
 
 from portico.accounts.models.api_key import SCOPES, ApiKey, ApiUse, KeptAnswer
 from portico.accounts.models.customer import Customer
-from portico.accounts.models.event import Actor, Event, person
+from portico.accounts.models.event import Actor, Event, events_together, person
 from portico.accounts.models.identity import IdentityRequest
 from portico.accounts.models.letter import InvoiceRecipient, LetterChoice
 from portico.accounts.models.seller import Seller
@@ -22,5 +22,6 @@ __all__ = [
     "Membership",
     "Seller",
     "User",
+    "events_together",
     "person",
 ]

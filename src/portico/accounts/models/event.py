@@ -1,10 +1,12 @@
 """What happened: who, what, when. Ids only, so that erasing a person never rewrites history."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 
 from portico.accounts.models.api_key import ApiKey
 from portico.accounts.models.customer import Customer
@@ -26,12 +28,38 @@ LISTENERS: list[Listen] = []
 """Who is told of every event in the transaction that writes it, such as webhooks; a room above registers itself here."""
 
 
+GATHERED: ContextVar["tuple[int, list[Event]] | None"] = ContextVar("gathered", default=None)
+"""The events of a block that writes them together, and how many savepoints were open as it began."""
+
+
+@contextmanager
+def events_together() -> Iterator[None]:
+    """The events of this block are written at its end: one statement, and the listeners are asked once.
+
+    Directly inside the transaction or savepoint whose events they are: when the block fails, none is written. What a
+    savepoint inside the block records is written there and then, so that it goes if that is rolled back.
+    """
+    assert connection.in_atomic_block, "events are written in the transaction that they tell of"
+    found: list[Event] = []
+    token = GATHERED.set((len(connection.savepoint_ids), found))
+    try:
+        yield
+    finally:
+        GATHERED.reset(token)
+    if found:
+        Event.objects.bulk_create(found)
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     """Events, which are never written past the listeners."""
 
     def bulk_create(self, objs: Iterable["Event"], *args: Any, **kwargs: Any) -> list["Event"]:
-        """As Django's; then the listeners are told."""
+        """As Django's; then the listeners are told. Inside `events_together` both wait for its end."""
         made = list(objs)
+        gathered = GATHERED.get()
+        if gathered is not None and gathered[0] == len(connection.savepoint_ids):
+            gathered[1].extend(made)
+            return made
         if made and len(made) <= MOST and not args and not kwargs:
             add(*made)
         else:
@@ -121,10 +149,7 @@ class Event(models.Model):
     @classmethod
     def record(cls, name: str, thing: models.Model, *, now: datetime, **about: Any) -> "Event":
         """Write one event about `thing` and tell the listeners; arguments as of `of`."""
-        event = cls.of(name, thing, now=now, **about)
-        add(event)
-        for listen in LISTENERS:
-            listen([event])
+        (event,) = cls.objects.bulk_create([cls.of(name, thing, now=now, **about)])
         return event
 
 

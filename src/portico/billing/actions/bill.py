@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from django.db.models import F, Q, prefetch_related_objects
+from django.db.models import Q, prefetch_related_objects
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -115,18 +115,6 @@ def is_deducted(deposit: Invoice) -> bool:
     lines = InvoiceLine.objects.filter(deducts=deposit)
     given_back = lines.filter(invoice__kind=Invoice.Kind.CREDIT_NOTE).count()
     return lines.exclude(invoice__kind=Invoice.Kind.CREDIT_NOTE).count() > given_back
-
-
-def left_to_invoice(order: Order) -> bool:
-    """Whether any line still has a quantity that no invoice took."""
-    return bool(not_invoiced(order=order.pk))
-
-
-@prepared
-def not_invoiced(order: Any) -> Any:
-    """The lines of an order with a quantity that no invoice took; one is enough to know."""
-    rows = OrderLine.objects.filter(order=order, kind="line").exclude(invoiced_quantity=F("quantity"))
-    return rows.values_list("pk")[:1]
 
 
 @prepared

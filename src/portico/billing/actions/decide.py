@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Membership
+from portico.accounts.models import Membership, events_together
 from portico.billing import letters, pricing
 from portico.billing.actions.draft import locked
 from portico.billing.actions.order import place_order
@@ -97,10 +97,12 @@ def accept_quotation(
     origin: Origin,
     now: datetime,
     mandate: Mandate | None = None,
+    shown: QuotationVersion | None = None,
 ) -> Accepted:
     """Accept the version and total that the person saw; the order is made in the same transaction.
 
-    Under a `mandate` it is accepted in the name of who gave it, and the evidence holds the mandate and its wording.
+    `shown` is its current version where that was read already (`shown_of`). Under a `mandate` it is accepted in the name
+    of who gave it, and the evidence holds the mandate and its wording.
 
     Raises Conflict when the version is not the current open one any more, it expired, or the total is another one;
     Forbidden without the role; Invalid without consent or a required signature. The PDF as accepted is stored first;
@@ -109,8 +111,7 @@ def accept_quotation(
     crashpoint("request parsed")
     if not by.may_decide:
         raise Forbidden(_("Accepting needs the role of an approver. Ask an owner of your company's account."))
-    shown = current_of(quotation)
-    shown.know_lines(lines_of_version(version=shown.pk))
+    shown = shown or shown_of(quotation)
     _refuse_changed(shown, version)
     shown.refuse_closed(now)
     choices = _settled_choices(shown, choices)
@@ -121,7 +122,7 @@ def accept_quotation(
         raise Invalid(_("With this choice nothing is left to buy. Choose at least one line, or reject the quotation."))
     _check_signature(shown, signature, consent=consent)
     pdf = drawn.paper_of(shown, choices, now=now)
-    with transaction.atomic():
+    with transaction.atomic(), events_together():
         quotation = locked(quotation.pk)
         crashpoint("quote locked")
         current = current_of(quotation)
@@ -185,6 +186,20 @@ def accept_quotation(
     return Accepted(order=order)
 
 
+def shown_of(quotation: Quotation) -> QuotationVersion:
+    """The version that the customer sees, with its lines; Conflict when there is none yet."""
+    shown = current_of(quotation)
+    shown.know_lines(lines_of_version(version=shown.pk))
+    return shown
+
+
+def first_approval_of(version: QuotationVersion) -> Approval | None:
+    """The first of two approvals, with what it chose; None where the customer needs one only, or none was given."""
+    if version.quotation.customer.second_approval_above_minor is None:
+        return None
+    return Approval.objects.filter(version=version).select_related("selection").first()
+
+
 def evidence_data(version: QuotationVersion, choices: Mapping[int, Decimal], priced: pricing.Priced) -> dict[str, Any]:
     """The canonical data of what was accepted: version, lines with their quantities, totals, terms."""
     return {
@@ -221,7 +236,7 @@ def _first_approval(
     """Record the first of two approvals where two are needed; None when the acceptance may go on."""
     if not needs_second_approval(version, priced.total_minor):
         return None
-    approval = Approval.objects.filter(version=version).select_related("selection").first()
+    approval = first_approval_of(version)
     if approval is not None:
         if approval.by_id == by.user_id:
             raise Conflict(_("You approved this already. A second approver must accept it now."))

@@ -122,10 +122,10 @@ def _plan_changes(
     order: Order, quotation: Quotation, lines: Sequence[tuple[QuotationLine, Decimal]], *, now: datetime
 ) -> None:
     """The subscription changes that wait for this order: what it removes by its quotation, and what its lines add."""
+    if not order.is_for_database:
+        return
     change(Change.objects.filter(quotation=quotation.pk, state=Change.State.PENDING), order=order)
     if quotation.kind == Quotation.Kind.RENEWAL:
-        return
-    if not order.subscription_id and not order.database_name:
         return
     products = Product.objects.in_bulk({line.product_id for line, _quantity in lines if line.product_id})
     Change.objects.bulk_create(
@@ -181,16 +181,29 @@ def confirm_order(order: Order, *, now: datetime) -> None:
     """
     order.confirm(now=now)
     Event.record("order.confirmed", order, now=now, customer=order.customer, number=order.number)
+    lines = standing_of(order=order.pk)
     _apply_changes(order, now=now)
+    in_database = {key for key, kind, *_quantities in lines if kind in Product.IN_DATABASE}
+    if in_database:
+        change(OrderLine.objects.filter(pk__in=sorted(in_database)), delivered_quantity=F("quantity"))
     policy = QuotationVersion.InvoicePolicy
     at_once = order.invoice_policy in {policy.AT_ACCEPTANCE, policy.PER_PERIOD}
-    if order.total_minor and at_once and bill.left_to_invoice(order):
+    to_invoice = any(invoiced != quantity for _key, _kind, quantity, _delivered, invoiced in lines)
+    if order.total_minor and at_once and to_invoice:
         bill.invoice_rest(order, by=None, now=now)
-    _fulfil_when_delivered(order, by=None, now=now)
+    if all(key in in_database or delivered == quantity for key, _kind, quantity, delivered, _invoiced in lines):
+        _fulfil(order, by=None, now=now)
+
+
+@prepared
+def standing_of(order: Any) -> Any:
+    """How far each line of an order is: its key, the kind of its product, and the quantities ordered, delivered, invoiced."""
+    rows = OrderLine.objects.filter(order=order, kind="line").order_by("pk")
+    return rows.values_list("pk", "product__kind", "quantity", "delivered_quantity", "invoiced_quantity")
 
 
 def _apply_changes(order: Order, *, now: datetime) -> None:
-    """Make the agreed changes real; what lives in the database is delivered by that.
+    """Make the agreed changes real.
 
     Raises Conflict when they were priced for the days of a period that is over: they would come for nothing from then on.
     """
@@ -198,9 +211,9 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
         raise Conflict(
             _("The period that this order was priced for is over. Order it again; what was paid stays as credit.")
         )
-    changes: list[Change] = pending_of(order=order.pk)
+    changes: list[Change] = pending_of(order=order.pk) if order.is_for_database else []
     renewal = order.version is not None and order.version.quotation.kind == Quotation.Kind.RENEWAL
-    if order.version is not None:
+    if order.version is not None and order.version.quotation.origin == Quotation.Origin.REPORT:
         Report.settle_for(order.version.quotation, now=now)
     if changes or renewal:
         subscription = order.subscription or _open_subscription(order, now=now)
@@ -211,9 +224,6 @@ def _apply_changes(order: Order, *, now: datetime) -> None:
                 make_real(agreed, subscription, today(now, order.seller.zone))
         if changes:
             Event.record("subscription.changed", subscription, now=now, customer=order.customer, order=order.number)
-    delivered = [key for (key,) in in_database_of(order=order.pk)]
-    if delivered:
-        change(OrderLine.objects.filter(pk__in=delivered), delivered_quantity=F("quantity"))
 
 
 def make_real(change: Change, subscription: Subscription, day: date) -> None:
@@ -352,21 +362,17 @@ def not_delivered(order: Any) -> Any:
 
 
 @prepared
-def in_database_of(order: Any) -> Any:
-    """The lines of an order that live in the database."""
-    kinds = ["application", "users", "plan", "theme"]
-    return OrderLine.objects.filter(order=order, kind="line", product__kind__in=kinds).order_by("pk").values_list("pk")
-
-
-@prepared
 def pending_of(order: Any) -> Any:
     """The agreed changes of an order that are to be made real."""
     return Change.objects.filter(order=order, state="pending").select_related("product", "quotation")
 
 
 def _fulfil_when_delivered(order: Order, *, by: User | None, now: datetime) -> None:
-    if not_delivered(order=order.pk):
-        return
+    if not not_delivered(order=order.pk):
+        _fulfil(order, by=by, now=now)
+
+
+def _fulfil(order: Order, *, by: User | None, now: datetime) -> None:
     order.fulfil(now=now)
     Event.record("order.fulfilled", order, now=now, by=by, customer=order.customer, number=order.number)
 

@@ -23,11 +23,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Event, Membership, Seller, User
 from portico.billing import providers
-from portico.billing.actions import settle
 from portico.billing.actions.amounts import Due, Offer, offers_of, part_of, refuse_too_little
 from portico.billing.actions.receive import (
     FINANCE,
@@ -119,8 +120,9 @@ def state_of(order: Any) -> Any:
 
 @prepared
 def open_request_of(order: Any) -> Any:
-    """The open payment request of an order."""
-    return PaymentRequest.objects.filter(order=order, state="open").order_by("pk")
+    """The open payment request of an order, with `paid_minor`; a cancelled order has none."""
+    rows = PaymentRequest.objects.filter(order=order, state="open")
+    return rows.annotate(paid_minor=Coalesce(Sum("allocations__amount_minor"), 0)).order_by("pk")
 
 
 @prepared
@@ -135,13 +137,13 @@ def due_of_order(order: Order) -> list[Due]:
 
     Raises Conflict when it was cancelled or nothing is left to pay.
     """
+    request = open_request_of.first(order=order.pk)
+    if request is not None:
+        request.order = order
+        return [Due(request, request.amount_minor - request.paid_minor, request.currency, order.number)]
     (state,) = state_of(order=order.pk)[0]
     if state == Order.State.CANCELLED:
         raise Conflict(_("This order was cancelled. Nothing was charged."))
-    request: PaymentRequest | None = open_request_of.first(order=order.pk)
-    if request is not None:
-        request.order = order
-        return [Due(request, settle.request_due_minor(request), request.currency, order.number)]
     papers = list(Invoice.objects.open().filter(order=order).order_by("due_on", "pk"))
     if not papers:
         raise Conflict(_("Nothing is left to pay on this order. Nothing was charged."))

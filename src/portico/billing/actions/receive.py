@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from portico.accounts.models import Actor, ApiKey, Customer, Event, User, person
+from portico.accounts.models import Actor, ApiKey, Customer, Event, User, events_together, person
 from portico.billing import letters
 from portico.billing.actions import bill, collect, settle
 from portico.billing.actions.kept import save_kept
@@ -135,29 +135,30 @@ def settle_payment(
             why = "another amount or currency than was asked for"
         if not why and late:
             why = "it arrived after the attempt had been given up"
-        _use(payment, [] if why else targets, why, now=now)
+        _use(payment, targets, why, now=now)
     return payment
 
 
 def _use(payment: Payment, targets: Sequence[PaymentTarget], why: str, *, now: datetime) -> None:
-    """Let the money settle `targets`, ask for a review of what is left, and derive what the attempt was for."""
-    refused = ""
-    for target in targets:
-        refused = _settle_target(payment, target, now=now) or refused
-    why = why or refused
+    """Let the money settle its `targets`, or none of them and say `why`; ask for a review of what is left, and derive what
+    it was for."""
+    if not why:
+        for target in targets:
+            why = _settle_target(payment, target, now=now) or why
     if not why and payment.unallocated_minor:
         why = "more than was due" if targets else "it is not known what it is for"
     if why:
         payment.ask_review(why)
-    settle.derive_for_targets(payment, now=now)
-    collect.paid(payment, now=now)
+    if any(target.invoice_id for target in targets):  # a request's invoice was issued just now, and is settled
+        settle.derive_for_targets(payment, now=now)
+        collect.paid(payment, now=now)
 
 
 def _settle_target(payment: Payment, target: PaymentTarget, *, now: datetime) -> str:
     """Settle one target as far as the money goes; returns why that could not be, or nothing."""
     if target.request is not None:
-        settle.allocate_to_request(payment, target.request, target.amount_minor, now=now)
-        return complete_request(target.request, now=now)
+        left = settle.allocate_to_request(payment, target.request, target.amount_minor, now=now)
+        return "" if left else _complete(target.request, now=now)
     assert target.invoice is not None
     settle.allocate_to_invoice(payment, target.invoice, target.amount_minor, now=now)
     return confirm_when_paid(target.invoice.order, now=now)
@@ -169,10 +170,14 @@ def complete_request(request: PaymentRequest, *, now: datetime) -> str:
     If the order cannot be confirmed, the money is taken off the request again and stays as credit; returns why.
     """
     reread(request)
-    if request.state != PaymentRequest.State.OPEN or settle.request_due_minor(request) > 0:
+    return "" if settle.request_due_minor(request) else _complete(request, now=now)
+
+
+def _complete(request: PaymentRequest, *, now: datetime) -> str:
+    if request.state != PaymentRequest.State.OPEN:
         return ""
     try:
-        with transaction.atomic():
+        with transaction.atomic(), events_together():
             invoice = bill.issue_prepaid(request, now=now)
             request.settle(now=now)
             settle.hand_over(request, invoice, now=now)

@@ -160,14 +160,15 @@ def allocate_to_invoice(payment: Payment, invoice: Invoice, amount_minor: int, *
 
 
 def allocate_to_request(payment: Payment, request: PaymentRequest, amount_minor: int, *, now: datetime) -> int:
-    """Put up to `amount_minor` of `payment` aside for an open `request`; returns how much that was."""
+    """Put up to `amount_minor` of `payment` aside for an open `request`; returns what is left to pay of it."""
+    due = request_due_minor(request)
     if request.state != PaymentRequest.State.OPEN:
-        return 0
-    amount = min(amount_minor, request_due_minor(request), payment.unallocated_minor)
+        return due
+    amount = min(amount_minor, due, payment.unallocated_minor)
     if amount <= 0 or payment.received_currency != request.currency or payment.customer_id != request.order.customer_id:
-        return 0
+        return due
     add(Allocation(payment=payment, request=request, amount_minor=amount, at=now))
-    return amount
+    return due - amount
 
 
 def request_paid_minor(request: PaymentRequest) -> int:

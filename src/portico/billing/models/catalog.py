@@ -84,6 +84,8 @@ class Product(models.Model):
         ZERO = "Z"
         EXEMPT = "E"
 
+    IN_DATABASE = (Kind.APPLICATION, Kind.THEME, Kind.USERS, Kind.PLAN)
+
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="products")
     code = models.SlugField(max_length=40)
     name = models.CharField(max_length=160)
@@ -131,7 +133,7 @@ class Product(models.Model):
     @property
     def in_database(self) -> bool:
         """Whether buying it changes the customer's database and its subscription."""
-        return self.kind in {self.Kind.APPLICATION, self.Kind.THEME, self.Kind.USERS, self.Kind.PLAN}
+        return self.kind in self.IN_DATABASE
 
 
 class PriceQuerySet(models.QuerySet["Price"]):

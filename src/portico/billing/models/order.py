@@ -125,6 +125,11 @@ class Order(Totals):
     def __str__(self) -> str:
         return self.number
 
+    @property
+    def is_for_database(self) -> bool:
+        """Whether it changes a subscription, or opens one."""
+        return self.subscription_id is not None or bool(self.database_name)
+
     def confirm(self, *, now: datetime) -> None:
         """awaiting_payment → confirmed: what the payment policy asks for has arrived."""
         self._move([self.State.AWAITING_PAYMENT], self.State.CONFIRMED, confirmed_at=now)

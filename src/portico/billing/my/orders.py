@@ -31,7 +31,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
-from portico.kit.prepared import Asked, prepared
+from portico.kit.prepared import Asked, Prepared, prepared
 from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.statuses import status_of
 
@@ -157,9 +157,15 @@ def of_number(customer: Any, member: Any, number: Any) -> Any:
     )
 
 
-def find(request: MemberRequest, number: str) -> Any:
+@prepared
+def alone_of_number(customer: Any, member: Any, number: Any) -> Any:
+    """The order of this number, without what is counted beside it."""
+    return Order.objects.visible_to_member(customer, member).filter(number=number)
+
+
+def find(request: MemberRequest, number: str, read: Prepared[Any] = of_number) -> Any:
     """The order of this number, with `left_minor` and `paid_minor`; Missing for a foreign one and for none alike."""
-    found = of_number.first(customer=request.member.customer_id, member=request.member.pk, number=number)
+    found = read.first(customer=request.member.customer_id, member=request.member.pk, number=number)
     if found is None:
         raise Missing(_("There is no order of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller
@@ -265,7 +271,7 @@ def payable(asked: Any, papers: Sequence[dict[str, Any]]) -> list[tuple[str, int
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: MemberRequest, number: str) -> HttpResponse:
     """Pay what the order asks for first, else its open invoices in one go."""
-    order = find(request, number)
+    order = find(request, number, alone_of_number)
     asked = request_of(order)
     owed = payable(asked, [])
     if not owed:

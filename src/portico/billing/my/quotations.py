@@ -31,7 +31,7 @@ from portico.kit.answers import pdf_answer
 from portico.kit.errors import Conflict, Invalid, Missing
 from portico.kit.listing import Sort, chosen_status, listing, search_words
 from portico.kit.periods import today
-from portico.kit.prepared import Asked, prepared
+from portico.kit.prepared import Asked, Prepared, prepared
 from portico.kit.spreadsheet import Column, amount, as_file, column, is_asked
 from portico.statuses import status_of
 
@@ -234,11 +234,15 @@ def lines_of(one: Any, other: Any) -> Any:
     return QuotationLine.objects.filter(Q(version=one) | Q(version=other)).order_by("position")
 
 
-def find(request: MemberRequest, number: str) -> Quotation:
+@prepared
+def alone_of_number(customer: Any, member: Any, number: Any) -> Any:
+    """The same quotation, without what its pages name."""
+    return Quotation.objects.visible_to_member(customer, member).filter(number=number)
+
+
+def find(request: MemberRequest, number: str, read: Prepared[Any] = of_number) -> Quotation:
     """The quotation of this number that was sent to the customer; Missing for a foreign one, a draft, and none alike."""
-    found: Quotation | None = of_number.first(
-        customer=request.member.customer_id, member=request.member.pk, number=number
-    )
+    found: Quotation | None = read.first(customer=request.member.customer_id, member=request.member.pk, number=number)
     if found is None:
         raise Missing(_("There is no quotation of this number."))
     found.customer, found.seller = request.member.customer, request.member.customer.seller
@@ -363,18 +367,19 @@ def certificate(request: MemberRequest, number: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def accept(request: MemberRequest, number: str) -> HttpResponse:
     """Review what was chosen, sign where asked, accept. The order follows, and its payment where one is due."""
-    quotation = find(request, number)
     if request.method != "POST":
-        offer = open_offer(request, quotation, request.GET)
+        offer = open_offer(request, find(request, number), request.GET)
         refuse_closed(offer)
         return accept_page(request, offer)
-    offer = open_offer(request, quotation, request.POST)
+    quotation = find(request, number, alone_of_number)
+    shown = decide.shown_of(quotation)
     try:
         done = decide.accept_quotation(
             quotation=quotation,
+            shown=shown,
             by=request.member,
             version=choosing.version_from(request.POST),
-            choices=offer.choices,
+            choices=chosen_of(shown, request.POST),
             seen_total_minor=choosing.whole(request.POST.get("seen_total_minor", "")),
             consent=request.POST.get("consent") == "on",
             signature=choosing.signature_from(request.POST, request),
@@ -383,6 +388,7 @@ def accept(request: MemberRequest, number: str) -> HttpResponse:
             now=timezone.now(),
         )
     except Invalid as refusal:
+        offer = open_offer(request, find(request, number), request.POST)
         refuse_closed(offer)
         return accept_page(request, offer, problem=refusal.message)
     if done.order is None:
@@ -392,6 +398,16 @@ def accept(request: MemberRequest, number: str) -> HttpResponse:
     waits = done.order.state == Order.State.AWAITING_PAYMENT
     return HttpResponseRedirect(
         reverse("my:orders.pay" if waits and request.member.may_pay else "my:orders.detail", args=[done.order.number])
+    )
+
+
+def chosen_of(version: QuotationVersion, fields: Mapping[str, str]) -> Mapping[int, Decimal]:
+    """The choice that a form holds; where it holds none, that of the first of two approvals."""
+    approval = None if fields.get("chosen") else decide.first_approval_of(version)
+    return (
+        choosing.choices_from(fields, version.lines.all())
+        if approval is None
+        else decide.choices_of(approval.selection)
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +154,7 @@ def test_the_invoices_of_an_order_add_up_to_it(world: "World", lines, parts, per
             except Conflict:
                 continue  # nothing new to invoice, or less would be left than the deposit
         later = world.now + timedelta(days=30)
-        if bill.left_to_invoice(order):
+        if order.lines.filter(kind="line").exclude(invoiced_quantity=F("quantity")).exists():
             bill.invoice_rest(order, by=None, now=later)
         with pytest.raises(Conflict), transaction.atomic():
             bill.invoice_rest(order, by=None, now=later)
