@@ -4,10 +4,11 @@ When that is complete, the order goes on as by any payment: invoice, confirmatio
 settles invoices alone (`spend`), since a payment request is no invoice.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from portico.accounts.models import Customer, Membership
@@ -15,6 +16,7 @@ from portico.billing.actions import pay, spend
 from portico.billing.actions.receive import lock_orders
 from portico.billing.models import Order, Payment, PaymentRequest
 from portico.kit.errors import Conflict, Forbidden, Missing
+from portico.kit.prepared import prepared
 
 
 def own_money(customer: Customer, currency: str) -> list[Payment]:
@@ -27,9 +29,17 @@ def own_money(customer: Customer, currency: str) -> list[Payment]:
     return sorted(own, key=lambda one: (one.received_on or one.created_at.date(), str(one.pk)))
 
 
-def left_minor(payments: Iterable[Payment]) -> int:
-    """What is left of payments as `own_money` gives them."""
-    return sum(one.received_minor - one.used for one in payments)  # type: ignore[attr-defined]  # annotated
+@prepared
+def left_of_own(customer: Any, currency: Any) -> Any:
+    """What is left of each of the same payments."""
+    payments = spend.arrived_of(customer, currency).filter(received_minor__gt=F("used"))
+    own = payments.filter(Q(review="") | Q(reviewed_at__isnull=False))
+    return own.order_by().annotate(left=F("received_minor") - F("used")).values_list("left")
+
+
+def own_money_minor(customer: Customer, currency: str) -> int:
+    """How much money the customer may put towards an order by itself, in minor units of `currency`."""
+    return sum(left for (left,) in left_of_own(customer=customer.pk, currency=currency))
 
 
 def use_money_on_order(*, order: Order, by: Membership, now: datetime) -> int:

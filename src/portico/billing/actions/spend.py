@@ -39,10 +39,15 @@ class Credit:
         return f"{'payment' if isinstance(self.source, Payment) else 'note'}-{self.source.pk}"
 
 
+def arrived_of(customer: Any, currency: Any) -> QuerySet[Any]:
+    """The money that arrived from a customer in a currency, each payment with what is `used` of it."""
+    arrived = Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
+    return arrived.annotate(used=Coalesce(Sum("allocations__amount_minor"), 0) + F("returned_minor"))
+
+
 def unused(customer: Customer, currency: str) -> tuple[QuerySet[Any], QuerySet[Any]]:
     """The payments and the credit notes of a customer of which something is left, each with what is `used` of it."""
-    arrived = Payment.objects.filter(customer=customer, state=Payment.State.SUCCEEDED, received_currency=currency)
-    payments = arrived.annotate(used=Coalesce(Sum("allocations__amount_minor"), 0) + F("returned_minor"))
+    payments = arrived_of(customer, currency)
     issued: QuerySet[Any] = Invoice.objects.giving().filter(customer=customer, currency=currency)
     notes = issued.annotate(used=Coalesce(Sum("spent_on__amount_minor"), 0))
     return payments.filter(received_minor__gt=F("used")), notes.filter(gives__gt=F("used"))

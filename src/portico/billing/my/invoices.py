@@ -276,9 +276,11 @@ def pay(request: MemberRequest, number: str = "") -> HttpResponse:
         amount_minor=sum(invoice.amount_due_minor for invoice in invoices),
         currency=currency,
         invoices=invoices,
-        credit_minor=sum(one.left_minor for one in own_credits(request.member.customer, currency))
-        if request.member.sees_all
-        else 0,
+        credit=lambda: (
+            sum(one.left_minor for one in own_credits(request.member.customer, currency))
+            if request.member.sees_all
+            else 0
+        ),
         offers=paying.offers_for(request, invoices),
         preferred="overdue" if request.GET.get("due") == "overdue" else "",
     )

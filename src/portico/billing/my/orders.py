@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portico.accounts.access import MemberRequest, member
-from portico.billing.actions.prepay import left_minor, own_money, use_money_on_order
+from portico.billing.actions.prepay import own_money_minor, use_money_on_order
 from portico.billing.actions.spend import own_credits
 from portico.billing.documents import build
 from portico.billing.documents.render import render_pdf
@@ -280,11 +280,14 @@ def pay(request: MemberRequest, number: str) -> HttpResponse:
         if not owed:
             raise Conflict(why_not(order, papers))
     numbers = [number for number, _amount in owed if number]
-    customer, credit = request.member.customer, 0
-    if request.member.sees_all and not numbers:
-        credit = left_minor(own_money(customer, order.currency))
-    elif request.member.sees_all and len(numbers) == 1:
-        credit = sum(one.left_minor for one in own_credits(customer, order.currency))
+
+    def credit() -> int:
+        if not request.member.sees_all or len(numbers) > 1:
+            return 0
+        if not numbers:
+            return own_money_minor(order.customer, order.currency)
+        return sum(one.left_minor for one in own_credits(order.customer, order.currency))
+
     bill = paying.Bill(
         title=_("Order %(number)s") % {"number": order.number},
         back=reverse("my:orders.detail", args=[order.number]),
@@ -293,7 +296,7 @@ def pay(request: MemberRequest, number: str) -> HttpResponse:
         currency=order.currency,
         order=None if numbers else order,
         invoices=list(Invoice.objects.visible_to(request.member).filter(number__in=numbers)) if numbers else [],
-        credit_minor=credit,
+        credit=credit,
     )
     return paying.answer(request, bill, "billing/my/orders/pay.html")
 

@@ -1,7 +1,8 @@
 """Paying in the portal: choose a way to pay, and begin one attempt. What became of it is told on the payment's own page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -41,11 +42,16 @@ class Bill:
     currency: str
     order: Order | None = None
     invoices: Sequence[Invoice] = ()
-    credit_minor: int = 0
-    """What the customer has to its credit and may use instead; for an order's payment request, its money alone."""
+    credit: Callable[[], int] = lambda: 0
+    """Reads what the customer has to its credit and may use instead; for an order's payment request, its money alone."""
     offers: Sequence[pay.Offer] = ()
     """What may be paid of it where it is paid in parts; the first one is chosen unless `preferred` is there."""
     preferred: str = ""
+
+    @cached_property
+    def credit_minor(self) -> int:
+        """What the customer has to its credit and may use instead."""
+        return self.credit()
 
     @property
     def takes_parts(self) -> bool:
