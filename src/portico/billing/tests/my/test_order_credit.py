@@ -12,7 +12,7 @@ from portico.billing import books
 from portico.billing.actions import pay, settle
 from portico.billing.actions.access import choose_databases
 from portico.billing.actions.prepay import use_money_on_order
-from portico.billing.models import Allocation, Order, Payment, Subscription
+from portico.billing.models import Allocation, Order, Payment, PaymentRequest, Subscription
 from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.attempts import checkout_of, payer
 from portico.billing.tests.my.pages import at_once, form_of, queries_of, statuses_of, sums_of, text_of
@@ -203,9 +203,11 @@ def test_of_two_tabs_at_once_the_credit_is_used_once(
         taken: dict[int, int] = {}
         allocate = settle.allocate_to_request
 
-        def blind(source: Payment, *args: Any, **options: Any) -> int:
-            taken[id(source)] = allocate(source, *args, **options)
-            return taken[id(source)]
+        def blind(source: Payment, request: PaymentRequest, *args: Any, **options: Any) -> int:
+            due = settle.request_due_minor(request)
+            left = allocate(source, request, *args, **options)
+            taken[id(source)] = due - left
+            return left
 
         monkeypatch.setattr(settle, "allocate_to_request", blind)
     answers = at_once(*(lambda one=one: one.post(there) for one in clients))
