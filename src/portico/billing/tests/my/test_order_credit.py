@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.test import Client
 
 from portico.accounts.models import Event, Membership, User
 from portico.billing import books
-from portico.billing.actions import pay, settle
+from portico.billing.actions import pay, prepay, settle
 from portico.billing.actions.access import choose_databases
 from portico.billing.actions.prepay import use_money_on_order
 from portico.billing.models import Allocation, Order, Payment, PaymentRequest, Subscription
@@ -198,6 +199,14 @@ def test_of_two_tabs_at_once_the_credit_is_used_once(
 ) -> None:
     payment = bring(world, 100_000)
     clients, there = [client_for(world.julien), client_for(world.camille)], where(world, "use-credit/")
+    both, read = Barrier(2, timeout=20), prepay.own_money
+
+    def read_by_both(*args: Any) -> list[Payment]:
+        found = read(*args)
+        both.wait()
+        return found
+
+    monkeypatch.setattr(prepay, "own_money", read_by_both)
     if not guarded:
         monkeypatch.setattr(Payment, "unallocated_minor", property(lambda self: 100_000 - taken.get(id(self), 0)))
         taken: dict[int, int] = {}
