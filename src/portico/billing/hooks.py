@@ -190,8 +190,9 @@ def invoice(delivery: WebhookDelivery) -> dict[str, Any] | None:
         "currency": one.currency,
         "total_minor": one.total_minor,
         "amount_due_minor": one.amount_due_minor,
+        "on_its_way_minor": one.on_its_way_minor,
         "instalments": [
-            {"due_on": part.due_on, "amount_minor": part.amount_minor, "left_minor": part.left_minor}
+            {"due_on": part.due_on, "amount_minor": part.amount_minor, "left_minor": part.unpaid_minor}
             for part in (standing_of(one) if one.instalment_count else [])
         ],
         "payment_state": one.payment_state,

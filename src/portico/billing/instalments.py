@@ -24,12 +24,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Left:
-    """One part as it stands: what of `amount_minor` is left to pay."""
+    """One part as it stands: what of `amount_minor` can still be paid, and what of it is on its way already."""
 
     position: int
     due_on: date
     amount_minor: int
     left_minor: int
+    on_its_way_minor: int = 0
+
+    @property
+    def unpaid_minor(self) -> int:
+        """What of it is not paid, on its way or not."""
+        return self.left_minor + self.on_its_way_minor
 
     def is_overdue(self, day: date) -> bool:
         """Whether its due day has ended with something left."""
@@ -57,20 +63,27 @@ def frozen_parts(content: Mapping[str, Any]) -> list[Split]:
     return [Split(date.fromisoformat(day), amount) for day, amount in content.get("instalments") or []]
 
 
-def filled(parts: Sequence[Split], due_minor: int) -> list[Left]:
-    """How the parts stand when `due_minor` of their sum is left to pay: the earliest is filled first."""
+def filled(parts: Sequence[Split], due_minor: int, on_its_way_minor: int = 0) -> list[Left]:
+    """How the parts stand when `due_minor` of their sum is not paid and so much of that is on its way: the earliest first."""
     settled = sum(part.amount_minor for part in parts) - due_minor
     found = []
     for position, part in enumerate(parts, start=1):
         taken = min(max(settled, 0), part.amount_minor)
         settled -= taken
-        found.append(Left(position, part.due_on, part.amount_minor, part.amount_minor - taken))
+        coming = min(on_its_way_minor, part.amount_minor - taken)
+        on_its_way_minor -= coming
+        found.append(Left(position, part.due_on, part.amount_minor, part.amount_minor - taken - coming, coming))
     return found
 
 
-def next_due_on(parts: Sequence[Split], due_minor: int) -> date | None:
-    """The day of the first part that is not paid, when all are paid of the last one; None without parts."""
-    return next((one.due_on for one in filled(parts, due_minor) if one.left_minor), parts[-1].due_on if parts else None)
+def next_due_on(parts: Sequence[Split], left_minor: int) -> date | None:
+    """The day of the first part that is neither paid nor on its way, without one that of the last; None without parts.
+
+    `left_minor` is what of their sum is left to pay beside both.
+    """
+    return next(
+        (one.due_on for one in filled(parts, left_minor) if one.left_minor), parts[-1].due_on if parts else None
+    )
 
 
 def due_by(parts: Iterable[Left], day: date) -> int:

@@ -95,7 +95,9 @@ class Statement:
     in_payment_minor: int = 0
     """What of the open sum is on its way."""
     disputed_minor: int = 0
-    """What of it is being looked into."""
+    """What of the rest is being looked into."""
+    late_in_payment_minor: int = 0
+    """What is on its way of parts whose day has passed: it is not overdue."""
 
     @property
     def open_minor(self) -> int:
@@ -104,8 +106,8 @@ class Statement:
 
     @property
     def overdue_minor(self) -> int:
-        """The part of it that is late."""
-        return sum(age.minor for age in self.ages if age.key != "0")
+        """The part of it that is late and not on its way."""
+        return sum(age.minor for age in self.ages if age.key != "0") - self.late_in_payment_minor
 
     @property
     def debit_minor(self) -> int:
@@ -171,25 +173,29 @@ def statement_of(customer: Customer, cut: Cut, *, now: datetime) -> Statement:
         ages_of(held),
         sums["credit"] + sums["set_aside"],
         set_aside_minor=sums["set_aside"],
-        in_payment_minor=sum(row["minor"] for row in held if row["payment_state"] == states.IN_PAYMENT),
-        disputed_minor=sum(row["minor"] for row in held if row["payment_state"] == states.DISPUTED),
+        in_payment_minor=sum(row["minor"] - row["left_minor"] for row in held),
+        disputed_minor=sum(row["left_minor"] for row in held if row["payment_state"] == states.DISPUTED),
+        late_in_payment_minor=sum(row["minor"] - row["left_minor"] for row in held if row["bucket"] != "0"),
     )
 
 
 def open_by_state(customer: Customer, currency: str, *, now: datetime) -> list[dict[str, Any]]:
-    """What is open today by how late it is, each part by its own day, and by its state; one statement."""
+    """What is open today by how late it is, each part by its own day, and by its state; one statement.
+
+    `minor` is not paid, `left_minor` of that is not on its way either.
+    """
     day = today(now, customer.seller.zone)
     late = [
         When(part_due_on__lt=day - timedelta(days=first - 1), then=Value(key))
         for key, _label, first, _last in reversed(BUCKETS)
         if first is not None
     ]
-    rows = Invoice.objects.by_part().filter(customer=customer, currency=currency)
+    rows = Invoice.objects.with_parts().filter(customer=customer, currency=currency, part_unpaid_minor__gt=0)
     return list(
         rows.annotate(bucket=Case(*late, default=Value("0"), output_field=CharField()))
         .order_by()
         .values("bucket", "payment_state")
-        .annotate(minor=Sum("part_left_minor"), count=Count("pk", distinct=True))
+        .annotate(minor=Sum("part_unpaid_minor"), left_minor=Sum("part_left_minor"), count=Count("pk", distinct=True))
     )
 
 

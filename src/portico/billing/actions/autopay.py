@@ -146,8 +146,11 @@ def _collect(collection: Collection, *, now: datetime) -> None:
     if collection.invoice.disputed_at is not None:
         collection.wait(until=now + LATER)
         return
-    until = collect.next_part_at(collection.invoice)
-    if until is not None and until > now:
+    if not collection.invoice.left_to_pay_minor:  # all of it is on its way
+        collection.wait(until=now + LATER)
+        return
+    until = collect.nothing_before(collection.invoice, now=now)
+    if until is not None:
         collection.wait(until=until)
         return
     wait = _wait_for_others(collection, now=now)

@@ -284,9 +284,12 @@ def _named(entry: BankEntry, read: Read) -> list[Candidate]:
 
 
 def payable_amounts(invoices: Sequence[Invoice], day: date) -> set[int]:
-    """What somebody would transfer for these invoices: all of it, of invoices in parts also the next or what is due."""
-    due = [Due(one, one.amount_due_minor, one.currency, one.number or "") for one in invoices]
-    return {offer.amount_minor for offer in offers_of(due, day)}
+    """What somebody would transfer for these invoices: all of it, of invoices in parts also the next or what is due.
+
+    All of it is what is left beside what is on its way; or, of a payer that does not know of that, what is due.
+    """
+    left = [Due(one, one.left_to_pay_minor, one.currency, one.number or "") for one in invoices]
+    return {offer.amount_minor for offer in offers_of(left, day)} | {sum(one.amount_due_minor for one in invoices)}
 
 
 def numbers_in(read: Read) -> tuple[set[str], set[int]]:

@@ -62,26 +62,30 @@ def pay_with_saved(
 
 
 def collect_with_saved(collection: Collection, method: SavedMethod, *, now: datetime) -> Payment:
-    """Auto-pay charges what is left of its invoice, of an invoice in parts what is due by today.
+    """Auto-pay charges what is left of its invoice beside what is on its way, of an invoice in parts what is due by today.
 
-    Raises Conflict when that is held by an attempt or was paid meanwhile, Unavailable when the provider gave no answer: the
-    attempt is then kept as unknown.
+    Raises Conflict when that is held by an attempt, was paid or began its way meanwhile, Unavailable when the provider gave no
+    answer: the attempt is then kept as unknown.
     """
     customer = method.customer
     chosen = pay.due_of_invoices(customer, [collection.invoice])
     way = way_of(method, customer, chosen[0].currency)
     if way is None:
         raise Invalid(_("This way to pay is not offered for this amount. Choose another one. Nothing was charged."))
+    invoice = collection.invoice
+    invoice.refresh_from_db(fields=["amount_due_minor", "on_its_way_minor"])
+    amount = due_now(invoice, now=now)
+    if amount == 0:
+        raise Conflict(_("Nothing is left to pay. Nothing was charged."))
     asked = pay.Asked(
-        customer, None, way, invoices=[collection.invoice], method=method, collection=collection,
-        amount_minor=due_now(collection.invoice, now=now),
-    )  # fmt: skip
+        customer, None, way, invoices=[invoice], method=method, collection=collection, amount_minor=amount
+    )
     payment = pay.write_down(asked, chosen, now=now)
     return _charge(Charging(payment, method, way, customer, None), now=now)
 
 
 def due_now(invoice: Invoice, *, now: datetime) -> int | None:
-    """What is due by today of an invoice in parts; None for one that is paid in one sum: all of it."""
+    """What is left of the parts of an invoice that are due by today; None for one that is paid in one sum: all of it."""
     if not invoice.instalment_count:
         return None
     return due_by(standing_of(invoice), today(now, invoice.customer.seller.zone))

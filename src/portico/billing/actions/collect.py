@@ -12,6 +12,7 @@ from portico.kit.prepared import key_of, prepared
 
 WAITS = (timedelta(days=2), timedelta(days=5), timedelta(days=7), timedelta(days=7))
 """How long after the first, second … failed charge the next one comes; after one more it is given up (DOMAIN 6)."""
+A_DAY = timedelta(days=1)
 NO_METHOD = "no_method"
 SWITCHED_OFF = "switched_off"
 FATAL = frozenset(
@@ -138,8 +139,8 @@ def paid(payment: Payment, *, now: datetime) -> None:
         if not collection.invoice.amount_due_minor:
             collection.end(Collection.State.PAID, now=now)
             continue
-        until = next_part_at(collection.invoice)
-        if until is not None and until > now:  # the part that was due is paid: the plan begins anew with the next one
+        until = nothing_before(collection.invoice, now=now)
+        if until is not None:  # the part that was due is paid: the plan begins anew with the next one
             collection.begin_part(at=until)
 
 
@@ -148,6 +149,17 @@ def next_part_at(invoice: Invoice) -> datetime | None:
     if not invoice.instalment_count or invoice.due_on is None:
         return None
     return datetime.combine(invoice.due_on, time(), tzinfo=invoice.seller.zone)
+
+
+def nothing_before(invoice: Invoice, *, now: datetime) -> datetime | None:
+    """Until when nothing is charged of an invoice in parts of which none is due now; None where something is.
+
+    While something is on its way that is a day at most: it may not arrive, and what it was for is due again.
+    """
+    until = next_part_at(invoice)
+    if until is None or until <= now:
+        return None
+    return min(until, now + A_DAY) if invoice.on_its_way_minor else until
 
 
 def begin_again(customer: Customer, *, now: datetime) -> None:

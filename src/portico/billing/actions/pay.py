@@ -23,7 +23,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
@@ -128,14 +128,14 @@ def open_request_of(order: Any) -> Any:
 @prepared
 def holding(request: Any) -> Any:
     """The undecided attempts that hold a payment request."""
-    held = PaymentTarget.objects.filter(open=True, request=request).values("payment")
+    held = PaymentTarget.objects.filter(holds=True, request=request).values("payment")
     return Payment.objects.filter(pk__in=held).select_related("customer__seller").order_by("created_at")
 
 
 def due_of_order(order: Order) -> list[Due]:
-    """What an order asks to be paid now: its open payment request, else its open invoices, oldest first.
+    """What an order asks to be paid now: its open payment request, else what is left to pay of its invoices, oldest first.
 
-    Raises Conflict when it was cancelled or nothing is left to pay.
+    Raises Conflict when it was cancelled, nothing is left to pay, or all of it is on its way.
     """
     request = open_request_of.first(order=order.pk)
     if request is not None:
@@ -147,13 +147,17 @@ def due_of_order(order: Order) -> list[Due]:
     papers = list(Invoice.objects.open().filter(order=order).order_by("due_on", "pk"))
     if not papers:
         raise Conflict(_("Nothing is left to pay on this order. Nothing was charged."))
-    return [_due_of(paper) for paper in papers]
+    left = [paper for paper in papers if paper.left_to_pay_minor]
+    if not left:
+        raise Conflict(_("A payment of this order is on its way already. Nothing was charged a second time."))
+    return [_due_of(paper) for paper in left]
 
 
 def due_of_invoices(customer: Customer, invoices: Sequence[Invoice]) -> list[Due]:
-    """What is left to pay of invoices of `customer`, in one currency.
+    """What is left to pay of invoices of `customer`, in one currency, beside what is on its way.
 
-    Raises Invalid for none or two currencies, Missing for a paper that is not theirs, Conflict for one that is paid.
+    Raises Invalid for none or two currencies, Missing for a paper that is not theirs, Conflict for one that is paid, or of
+    which all that is due is on its way.
     """
     keys = {invoice.pk for invoice in invoices}
     if not keys:
@@ -169,11 +173,16 @@ def due_of_invoices(customer: Customer, invoices: Sequence[Invoice]) -> list[Due
             raise Conflict(
                 _("Nothing is left to pay on invoice %(number)s. Nothing was charged.") % {"number": paper.number}
             )
+        if paper.left_to_pay_minor == 0:
+            raise Conflict(
+                _("A payment of invoice %(number)s is on its way already. Nothing was charged a second time.")
+                % {"number": paper.shown_number}
+            )
     return [_due_of(paper) for paper in papers]
 
 
 def _due_of(paper: Invoice) -> Due:
-    return Due(paper, paper.amount_due_minor, paper.currency, paper.number or "")
+    return Due(paper, paper.left_to_pay_minor, paper.currency, paper.number or "")
 
 
 def offered_for(seller: Seller, currency: str) -> list[Provider]:
@@ -262,14 +271,17 @@ def _way(seller: Seller, name: str, currency: str) -> Provider:
 
 
 def undecided_for(chosen: Sequence[Due]) -> list[Payment]:
-    """The attempts that hold any of these papers."""
+    """The attempts that are in the way of another one for any of these papers.
+
+    Those that hold it, and those of which nobody knows what became, though their payer was done with its part.
+    """
     invoices = [due.paper.pk for due in chosen if isinstance(due.paper, Invoice)]
     requests = [due.paper.pk for due in chosen if isinstance(due.paper, PaymentRequest)]
     if len(requests) == 1 and not invoices:
         return holding(request=requests[0])
-    held = PaymentTarget.objects.filter(open=True, invoice__in=invoices) | PaymentTarget.objects.filter(
-        open=True, request__in=requests
-    )
+    papers = Q(invoice__in=invoices) | Q(request__in=requests)
+    in_the_way = Q(holds=True) | Q(open=True, payment__state=Payment.State.UNKNOWN)
+    held = PaymentTarget.objects.filter(papers, in_the_way)
     rows = Payment.objects.filter(pk__in=held.values("payment")).select_related("customer__seller")
     return list(rows.order_by("created_at"))
 
@@ -338,7 +350,10 @@ class Asked:
 
 @tried_again
 def write_down(asked: Asked, chosen: Sequence[Due], *, now: datetime) -> Payment:
-    """Commit the attempt with its key and targets, if what is due is still the same; of two at once one gets Conflict."""
+    """Commit the attempt with its key and targets, if what is left to pay is still the same; of two at once one gets Conflict.
+
+    What is left is read again under the lock of its papers, which whatever is on its way was counted under too.
+    """
     try:
         with transaction.atomic(durable=True):
             _lock(chosen)
@@ -380,7 +395,7 @@ def write_down(asked: Asked, chosen: Sequence[Due], *, now: datetime) -> Payment
 
 
 def hold(payment: Payment, parts: Sequence[Due]) -> None:
-    """Take the papers for this attempt: the database allows one undecided attempt for each."""
+    """Take the papers for this attempt: the database allows one that holds each of them."""
     for due in parts:
         paper = {"invoice" if isinstance(due.paper, Invoice) else "request": due.paper}
         add(PaymentTarget(payment=payment, amount_minor=due.amount_minor, **paper))

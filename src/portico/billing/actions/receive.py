@@ -243,8 +243,10 @@ def _keep_stray(payment: Payment, report: Report, *, now: datetime) -> Payment:
 
 
 def payment_processing(*, payment: Payment, now: datetime) -> Payment:
-    """The payer confirmed and the money is on its way: its invoices are In payment. After the end it says nothing."""
+    """The payer confirmed and the money is on its way: its invoices count it and are held no longer. Nothing after the end."""
     with transaction.atomic():
+        if payment.processing_at is None:
+            lock_targets(payment)  # before its rows, as whoever begins another attempt does
         if payment.processing(now=now):
             _record("payment.processing", payment, now=now)
             settle.derive_for_targets(payment, now=now)
@@ -414,30 +416,40 @@ def _chosen_targets(customer: Customer, invoices: Sequence[Invoice], order: Orde
         for paper in found
     ):
         raise Missing(_("One of these invoices is not an invoice of this customer. Nothing was booked."))
-    targets = [PaymentTarget(invoice=paper, open=False) for paper in sorted(found, key=lambda one: keys.index(one.pk))]
+    ordered = sorted(found, key=lambda one: keys.index(one.pk))
+    targets = [PaymentTarget(invoice=paper, open=False, holds=False) for paper in ordered]
     if order is None:
         return targets
     if order.customer_id != customer.pk:
         raise Missing(_("This order is not an order of this customer. Nothing was booked."))
     request = order.payment_requests.select_related("order").filter(state=PaymentRequest.State.OPEN).first()
     if request is not None:
-        return [*targets, PaymentTarget(request=request, open=False)]
+        return [*targets, PaymentTarget(request=request, open=False, holds=False)]
     open_papers = Invoice.objects.open().filter(order=order).exclude(pk__in=keys).order_by("due_on", "pk")
-    return targets + [PaymentTarget(invoice=paper, open=False) for paper in open_papers]
+    return targets + [PaymentTarget(invoice=paper, open=False, holds=False) for paper in open_papers]
 
 
 def _meant(targets: Iterable[PaymentTarget], booked: Payment) -> list[PaymentTarget]:
     """What the arrival is for, written down: for each paper in turn what is due of it, as far as the money goes.
 
+    What is left to pay of all goes before what is on its way: that may yet arrive as it was begun.
+
     The first one holds all where nothing is due on any, or nothing in this currency: the money was said to be for it.
     """
-    left, found = booked.received_minor, []
-    named = [PaymentTarget(payment=booked, invoice=one.invoice, request=one.request, open=False) for one in targets]
-    for target in named:
-        target.amount_minor = min(left, _due_minor(target, booked.received_currency))
-        left -= target.amount_minor
-        if target.amount_minor:
-            found.append(target)
+    left = booked.received_minor
+    named = [
+        PaymentTarget(
+            payment=booked, invoice=one.invoice, request=one.request, amount_minor=0, open=False, holds=False
+        )
+        for one in targets
+    ]
+    for on_its_way in (False, True):
+        for target in named:
+            due = _due_minor(target, booked.received_currency, on_its_way=on_its_way)
+            taken = min(left, due - target.amount_minor)
+            target.amount_minor += max(taken, 0)
+            left -= max(taken, 0)
+    found = [target for target in named if target.amount_minor]
     if named and not found:
         named[0].amount_minor = booked.received_minor
         found = named[:1]
@@ -446,12 +458,14 @@ def _meant(targets: Iterable[PaymentTarget], booked: Payment) -> list[PaymentTar
     return found
 
 
-def _due_minor(target: PaymentTarget, currency: str) -> int:
-    """What is due in `currency` of the paper of a target."""
+def _due_minor(target: PaymentTarget, currency: str, *, on_its_way: bool) -> int:
+    """What is due in `currency` of the paper of a target, with what is on its way or without."""
     paper = target.invoice or target.request
     if paper is None or paper.currency != currency:
         return 0
-    return paper.amount_due_minor if isinstance(paper, Invoice) else max(settle.request_due_minor(paper), 0)
+    if isinstance(paper, Invoice):
+        return paper.amount_due_minor if on_its_way else paper.left_to_pay_minor
+    return max(settle.request_due_minor(paper), 0)
 
 
 def _currency_of(targets: Iterable[PaymentTarget]) -> str:

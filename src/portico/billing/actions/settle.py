@@ -24,20 +24,31 @@ from portico.kit.prepared import key_of, prepared
 
 @dataclass(frozen=True)
 class Settled:
-    """How an invoice stands: what payments and credit notes took off it, and whether more money is on its way."""
+    """How an invoice stands: what payments and credit notes took off it, and how much more is on its way."""
 
     total_minor: int
     paid_minor: int
     credited_minor: int
-    processing: bool
+    processing_minor: int
+    """What open attempts ask for it of which the payer is done with its part."""
     disputed: bool
     prepaid_minor: int = 0
     """What was paid of an imported paper before it came here; taken off the total already."""
 
     @property
     def due_minor(self) -> int:
-        """What is left to pay."""
+        """What is not paid."""
         return max(self.total_minor, 0) - self.paid_minor - self.credited_minor
+
+    @property
+    def on_its_way_minor(self) -> int:
+        """What of that is on its way."""
+        return min(self.processing_minor, self.due_minor)
+
+    @property
+    def left_minor(self) -> int:
+        """What can be paid now."""
+        return self.due_minor - self.on_its_way_minor
 
     @property
     def state(self) -> str:
@@ -47,7 +58,7 @@ class Settled:
             return state.CREDITED if self.credited_minor and not self.paid_minor else state.PAID
         if self.disputed:
             return state.DISPUTED
-        if self.processing:
+        if not self.left_minor:
             return state.IN_PAYMENT
         settled = self.paid_minor or self.credited_minor or self.prepaid_minor
         return state.PARTIALLY_PAID if settled else state.NOT_PAID
@@ -57,16 +68,15 @@ def begin_payment_state(invoice: Invoice, *, now: datetime) -> None:
     """What a paper owes that is being issued, in memory: all of its total; a credit note owes nothing."""
     if invoice.kind == Invoice.Kind.CREDIT_NOTE:
         return
-    fresh = Settled(
-        invoice.to_settle_minor, 0, 0, processing=False, disputed=False, prepaid_minor=invoice.prepaid_minor
-    )
+    fresh = Settled(invoice.to_settle_minor, 0, 0, 0, disputed=False, prepaid_minor=invoice.prepaid_minor)
     invoice.amount_due_minor, invoice.payment_state = fresh.due_minor, fresh.state
     invoice.paid_at = None if fresh.due_minor else now
 
 
 def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
-    """Write amount due and payment state anew from the allocations and open attempts; after issue the only writer of both.
+    """Write amount due, what of it is on its way, and payment state anew from the allocations and open attempts.
 
+    After issue the only writer of the three, and of the due day of an invoice in parts.
     Locks the row first, so of two settlements at once the second counts what the first wrote. A credit note owes
     nothing and has no payment state: it stays not paid with 0 due.
     """
@@ -80,14 +90,19 @@ def derive_payment_state(invoice: Invoice, *, now: datetime) -> None:
         paid_at = None
     elif paid_at is None:
         paid_at = now
-    changes = {"amount_due_minor": settled.due_minor, "payment_state": settled.state, "paid_at": paid_at}
+    changes = {
+        "amount_due_minor": settled.due_minor,
+        "on_its_way_minor": settled.on_its_way_minor,
+        "payment_state": settled.state,
+        "paid_at": paid_at,
+    }
     if row.instalment_count:
-        changes["due_on"] = next_due_on(parts_of(row), settled.due_minor)
+        changes["due_on"] = next_due_on(parts_of(row), settled.left_minor)
     change(Invoice.objects.filter(pk=row.pk), **changes)
     for name, value in changes.items():
         setattr(invoice, name, value)
-    moved_on = "due_on" in changes and changes["due_on"] != row.due_on
-    if row.amount_due_minor and (not settled.due_minor or moved_on):
+    less = settled.due_minor < row.amount_due_minor  # what is only on its way puts nothing in order again
+    if less and (not settled.due_minor or row.instalment_count):
         arrears.paid(row, now=now)
     if row.paid_at is None and settled.state == Invoice.PaymentState.PAID:
         Event.record(
@@ -109,9 +124,9 @@ def settling(invoice: Any) -> Any:
 
 @prepared
 def on_the_way(invoice: Any) -> Any:
-    """The attempts to pay an invoice of which the payer is done with its part."""
+    """What open attempts ask for an invoice of which the payer is done with its part."""
     rows = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
-    return rows.values_list("pk")[:1]
+    return rows.values_list("amount_minor")
 
 
 @prepared
@@ -127,7 +142,7 @@ def settled_by(invoice: Invoice) -> Settled:
         total_minor=invoice.to_settle_minor,
         paid_minor=sum(amount for payment, _note, amount in rows if payment is not None),
         credited_minor=sum(amount for _payment, note, amount in rows if note is not None),
-        processing=bool(on_the_way(invoice=invoice.pk)),
+        processing_minor=sum(amount for (amount,) in on_the_way(invoice=invoice.pk)),
         disputed=invoice.disputed_at is not None,
         prepaid_minor=invoice.prepaid_minor,
     )
@@ -198,10 +213,15 @@ def release_request(request: PaymentRequest) -> list[Payment]:
     return payments
 
 
-def allocate_credit_note(credit_note: Invoice, invoice: Invoice, *, now: datetime) -> int:
-    """Settle what is due of `invoice` with what is left of `credit_note`; the rest stays the customer's credit."""
+def allocate_credit_note(
+    credit_note: Invoice, invoice: Invoice, *, now: datetime, most_minor: int | None = None
+) -> int:
+    """Settle what is due of `invoice` with what is left of `credit_note`; the rest stays the customer's credit.
+
+    At most `most_minor` of it, where that is given.
+    """
     due = Invoice.objects.select_for_update(of=("self",)).values_list("amount_due_minor", flat=True).get(pk=invoice.pk)
-    amount = min(credit_note_left_minor(credit_note), due)
+    amount = min(credit_note_left_minor(credit_note), due if most_minor is None else min(due, most_minor))
     if amount > 0:
         Allocation.objects.create(credit_note=credit_note, invoice=invoice, amount_minor=amount, at=now)
         derive_payment_state(invoice, now=now)

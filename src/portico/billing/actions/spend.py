@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from portico.accounts.models import Customer, Event, Membership, User
 from portico.billing.actions import pay, settle
 from portico.billing.actions.receive import FINANCE, confirm_when_paid, lock_invoices
+from portico.billing.actions.receive import locked as payment_locked
 from portico.billing.models import Invoice, Order, Payment
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing
 
@@ -65,11 +66,11 @@ def credits_of(customer: Customer, currency: str) -> list[Credit]:
 
 
 def use_credit(*, invoice: Invoice, sources: Iterable[Payment | Invoice], by: User, now: datetime) -> int:
-    """Let payments and credit notes settle what is due of `invoice`, in the given order; returns how much was used.
+    """Let payments and credit notes settle what is left to pay of `invoice`, in the given order; returns how much was used.
 
     A checkout that is still open for it is ended at its provider first, so that it is not paid beside the credit. Raises
     Forbidden without the finance role; Invalid for no source; Missing for another customer's paper; Conflict when the
-    invoice is disputed, a payment of it is on its way or unknown, or nothing can be used.
+    invoice is disputed, a payment of all of it is on its way, that of one is not known, or nothing can be used.
     """
     if by.staff_role not in FINANCE:
         raise Forbidden(_("Booking money needs the finance role. Ask an administrator."))
@@ -86,7 +87,7 @@ def own_credits(customer: Customer, currency: str) -> list[Credit]:
 
 
 def use_own_credit(*, invoice: Invoice, by: Membership, now: datetime) -> int:
-    """The customer lets its credit settle what is due of its `invoice`, the oldest first; returns how much was used.
+    """The customer lets its credit settle what is left to pay of its `invoice`, the oldest first; returns how much was used.
 
     Raises Forbidden without the right to pay, Missing for another customer's invoice, Conflict as `use_credit`.
     """
@@ -114,12 +115,16 @@ def _use(invoice: Invoice, chosen: list[Payment | Invoice], *, by: User, now: da
         if paper.disputed_at is not None:
             raise Conflict(_("This invoice is disputed. Solve the dispute first. Nothing was used."))
         due = paper.amount_due_minor
+        if due and not paper.left_to_pay_minor:
+            raise Conflict(_on_its_way())
         for source in chosen:
-            if paper.amount_due_minor == 0:
+            if not paper.left_to_pay_minor:
                 break
             if isinstance(source, Payment):
-                if source.unallocated_minor and source.received_currency == paper.currency:
-                    pay.allocate_own_credit(payment=source, invoice=paper, by=by, now=now)
+                source = payment_locked(source)
+                amount = min(source.unallocated_minor, paper.left_to_pay_minor)
+                if amount > 0 and source.received_currency == paper.currency:
+                    pay.allocate_own_credit(payment=source, invoice=paper, by=by, now=now, amount_minor=amount)
             else:
                 _spend(locked[source.pk], paper, by=by, now=now)
             paper.refresh_from_db()
@@ -140,7 +145,7 @@ def _spend(note: Invoice, paper: Invoice, *, by: User, now: datetime) -> None:
     """Let what is left of a credit note settle the invoice, both locked."""
     if not note.gives_minor or note.state != Invoice.State.ISSUED or note.currency != paper.currency:
         return
-    used = settle.allocate_credit_note(note, paper, now=now)
+    used = settle.allocate_credit_note(note, paper, now=now, most_minor=paper.left_to_pay_minor)
     if used:
         Event.record(
             "invoice.credit_used",
@@ -155,16 +160,23 @@ def _spend(note: Invoice, paper: Invoice, *, by: User, now: datetime) -> None:
 
 
 def _end_attempts(invoice: Invoice, *, now: datetime) -> None:
-    """End the undecided online attempts that hold the invoice; Conflict when one of them cannot be ended."""
-    held = Q(targets__invoice=invoice, targets__open=True)
+    """End the undecided online attempts that are in the way; Conflict when one of them cannot be ended.
+
+    What is on its way is not: it counts with its amount.
+    """
+    held = Q(targets__invoice=invoice, targets__holds=True) | Q(
+        targets__invoice=invoice, targets__open=True, state=Payment.State.UNKNOWN
+    )
     rows = Payment.objects.undecided().filter(held).select_related("customer__seller").distinct()
     for attempt in rows.order_by("created_at"):
         if not pay.can_be_asked(attempt):
             continue  # a transfer that was announced: whatever arrives is booked, too much becomes credit
         if pay.expire_payment(payment=attempt, now=now).state in Payment.UNDECIDED:
-            raise Conflict(
-                _(
-                    "A payment of this invoice is on its way, or its outcome is not known yet. "
-                    "Nothing was used. Try again when it is decided."
-                )
-            )
+            raise Conflict(_on_its_way())
+
+
+def _on_its_way() -> str:
+    return _(
+        "A payment of this invoice is on its way, or its outcome is not known yet. "
+        "Nothing was used. Try again when it is decided."
+    )

@@ -24,7 +24,8 @@ router = Router(tags=["Invoices"])
 Status = Literal["not_paid", "in_payment", "partially_paid", "paid", "overdue", "credited", "disputed"]
 FIELDS = (
     "id", "number", "kind", "title", "po_number", "customer_id", "order__number", "refers_to__number", "currency",
-    "net_minor", "vat_minor", "total_minor", "amount_due_minor", "payment_state", "issued_on", "due_on", "issued_at",
+    "net_minor", "vat_minor", "total_minor", "amount_due_minor", "on_its_way_minor", "payment_state", "issued_on", "due_on",
+    "issued_at",
 )  # fmt: skip
 
 
@@ -46,7 +47,14 @@ class Invoice(Paper):
     kind: Literal["invoice", "deposit"] = Field(..., examples=["invoice"])
     status: Status = Field(..., description="Overdue wins over not and partially paid.", examples=["not_paid"])
     amount_due_minor: Minor
-    due_on: date | None = Field(..., description="Of an invoice in parts the day of the next one that is not paid.")
+    on_its_way_minor: int = Field(
+        ...,
+        description="What of the amount due its payers have confirmed and has not arrived yet. The rest can be paid now.",
+        examples=[0],
+    )
+    due_on: date | None = Field(
+        ..., description="Of an invoice in parts the day of the next one that is neither paid nor on its way."
+    )
 
 
 class Invoices(Page):
@@ -160,9 +168,15 @@ def detail(request: ApiRequest, number: InvoiceNumber) -> Any:
         "kind": row.kind,
         "status": "overdue" if overdue(row.payment_state, row.due_on, day) else row.payment_state,
         "amount_due_minor": row.amount_due_minor,
+        "on_its_way_minor": row.on_its_way_minor,
         "due_on": row.due_on,
         "instalments": [
-            {name: getattr(part, name) for name in ("position", "due_on", "amount_minor", "left_minor")}
+            {
+                "position": part.position,
+                "due_on": part.due_on,
+                "amount_minor": part.amount_minor,
+                "left_minor": part.unpaid_minor,
+            }
             for part in (standing_of(row) if row.instalment_count else [])
         ],
     }

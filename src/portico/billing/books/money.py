@@ -30,9 +30,10 @@ States = Invoice.PaymentState
 
 
 def check_invoices() -> Iterator[Violation]:
-    """Amount due and payment state are what allocations and open attempts say, and nothing is settled twice."""
+    """Amount due, what is on its way and payment state are what allocations and open attempts say; nothing is settled twice."""
     fields = (
-        "id number kind total_minor prepaid_minor rounding_minor amount_due_minor payment_state paid_at disputed_at due_on"
+        "id number kind total_minor prepaid_minor rounding_minor amount_due_minor on_its_way_minor payment_state paid_at "
+        "disputed_at due_on"
     ).split()
     rows = Invoice.objects.filter(state=Invoice.State.ISSUED).order_by("id").values(*fields)
     for batch in batches(rows):
@@ -41,11 +42,10 @@ def check_invoices() -> Iterator[Violation]:
         allocated = Allocation.objects.filter(invoice__in=keys).values("invoice", "credit_note", "amount_minor")
         for one in allocated:
             settled[one["invoice"] or 0][1 if one["credit_note"] else 0] += one["amount_minor"]
-        on_its_way = set(
-            PaymentTarget.objects.filter(invoice__in=keys, open=True, payment__processing_at__isnull=False).values_list(
-                "invoice", flat=True
-            )
-        )
+        on_its_way: dict[int, int] = defaultdict(int)
+        coming = PaymentTarget.objects.filter(invoice__in=keys, open=True, payment__processing_at__isnull=False)
+        for invoice, amount in coming.values_list("invoice", "amount_minor"):
+            on_its_way[invoice or 0] += amount
         parts: dict[int, list[tuple[date, int]]] = defaultdict(list)
         found = Instalment.objects.filter(invoice__in=keys).order_by("position")
         for invoice, due_on, amount in found.values_list("invoice", "due_on", "amount_minor"):
@@ -53,12 +53,12 @@ def check_invoices() -> Iterator[Violation]:
         for row in batch:
             paid, credited = settled[row["id"]]
             if row["id"] in parts:
-                yield from _check_next(row, parts[row["id"]], paid + credited)
-            yield from _check_invoice(row, paid, credited, on_its_way=row["id"] in on_its_way)
+                yield from _check_next(row, parts[row["id"]], paid + credited + on_its_way[row["id"]])
+            yield from _check_invoice(row, paid, credited, on_its_way[row["id"]])
 
 
 def _check_next(row: dict[str, Any], parts: list[tuple[date, int]], settled: int) -> Iterator[Violation]:
-    """An invoice in parts names the day of the first part that what settles it does not fill."""
+    """An invoice in parts names the day of the first part that what settles it, or is on its way, does not fill."""
     expected = parts[-1][0]
     for due_on, amount in parts:
         settled -= amount
@@ -73,7 +73,7 @@ def _check_next(row: dict[str, Any], parts: list[tuple[date, int]], settled: int
         )
 
 
-def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way: bool) -> Iterator[Violation]:
+def _check_invoice(row: dict[str, Any], paid: int, credited: int, on_its_way: int) -> Iterator[Violation]:
     name = str(row["number"])
     if row["kind"] == Invoice.Kind.CREDIT_NOTE:
         if row["amount_due_minor"] or paid or credited:
@@ -87,10 +87,15 @@ def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way:
         yield Violation(
             name, "amount due derives from allocations", f"{row['amount_due_minor']} stands there, not {due}"
         )
+    coming = min(on_its_way, max(due, 0))
+    if row["on_its_way_minor"] != coming:
+        yield Violation(
+            name,
+            "what is on its way derives from open attempts",
+            f"{row['on_its_way_minor']} stands there, not {coming}",
+        )
     settled_before = paid or row["prepaid_minor"]
-    expected = expected_state(
-        due, settled_before, credited, disputed=row["disputed_at"] is not None, on_its_way=on_its_way
-    )
+    expected = expected_state(due, settled_before, credited, disputed=row["disputed_at"] is not None, on_its_way=coming)
     if row["payment_state"] != expected:
         yield Violation(
             name, "payment state derives from allocations", f"{row['payment_state']} stands there, not {expected}"
@@ -101,13 +106,13 @@ def _check_invoice(row: dict[str, Any], paid: int, credited: int, *, on_its_way:
         )
 
 
-def expected_state(due: int, paid: int, credited: int, *, disputed: bool, on_its_way: bool) -> str:
+def expected_state(due: int, paid: int, credited: int, *, disputed: bool, on_its_way: int) -> str:
     """The payment state by DOMAIN 5, told anew."""
     if due <= 0:
         return States.CREDITED if credited and not paid else States.PAID
     if disputed:
         return States.DISPUTED
-    if on_its_way:
+    if on_its_way >= due:
         return States.IN_PAYMENT
     return States.PARTIALLY_PAID if paid or credited else States.NOT_PAID
 
@@ -198,20 +203,26 @@ def check_allocations() -> Iterator[Violation]:
 
 
 def check_targets() -> Iterator[Violation]:
-    """An undecided attempt holds its papers, an ended one holds none, and no paper is held by two."""
+    """An undecided attempt is open for its papers, an ended one for none, and no paper is held by two.
+
+    It holds them until its payer is done, a payment request until its end.
+    """
     wrong = PaymentTarget.objects.filter(
         Q(open=True) & ~Q(payment__state__in=Payment.UNDECIDED) | Q(open=False, payment__state__in=Payment.UNDECIDED)
     )
     for key, is_open in wrong.values_list("payment", "open").distinct().iterator():
         said = "it has ended and still holds" if is_open else "it is undecided and does not hold"
         yield Violation(name_of(key), "an undecided attempt holds its papers", f"{said} what it is for")
+    passes = Q(invoice__isnull=False, payment__processing_at__isnull=False)
+    lost = PaymentTarget.objects.filter(Q(open=True, holds=False) & ~passes | Q(holds=True) & (passes | Q(open=False)))
+    for key, holds in lost.values_list("payment", "holds").distinct().iterator():
+        said = "it holds what others may pay the rest of" if holds else "it does not hold what it is for"
+        yield Violation(name_of(key), "an attempt holds its papers until its payer is done", said)
     for field, number in (("invoice", "invoice__number"), ("request", "request__order__number")):
-        held = PaymentTarget.objects.filter(open=True, **{f"{field}__isnull": False}).order_by()
+        held = PaymentTarget.objects.filter(holds=True, **{f"{field}__isnull": False}).order_by()
         twice = held.values(field, number).annotate(n=Count("pk")).filter(n__gt=1)
         for row in twice:
-            yield Violation(
-                str(row[number]), "one undecided attempt for a paper", f"{row['n']} attempts could be paid at once"
-            )
+            yield Violation(str(row[number]), "one attempt holds a paper", f"{row['n']} attempts could be paid at once")
 
 
 # Payment requests ------------------------------------------------------------------------------------------------------

@@ -265,7 +265,7 @@ def invoice_sheet(invoice: Invoice, *, live: bool, reference: str = "") -> Sheet
             payment=payment_of(
                 seller,
                 reference,
-                amount_minor=invoice.amount_due_minor if live else invoice.total_minor,
+                amount_minor=invoice.left_to_pay_minor if live else invoice.total_minor,
                 currency=invoice.currency,
             )
             if not (credit or content["prepaid"] or charged_by_itself(content)) and reference
@@ -432,6 +432,9 @@ def _invoice_sums(invoice: Invoice, *, live: bool) -> list[SheetSum]:
         if settled:
             rows.append(SheetSum(_("Paid or credited"), -settled, "paid"))
         rows.append(SheetSum(_("Amount Due"), invoice.amount_due_minor, "due"))
+        if invoice.on_its_way_minor:
+            rows.append(SheetSum(_("On its way"), -invoice.on_its_way_minor, "paid"))
+            rows.append(SheetSum(_("Left to pay"), invoice.left_to_pay_minor, "due"))
     return rows
 
 

@@ -193,11 +193,11 @@ def draw_payment_reversed(letter: Letter) -> Drawn | None:
 
 @kind("autopay_failed", label=lazy("Auto-pay could not charge an invoice"))
 def draw_autopay_failed(letter: Letter) -> Drawn | None:
-    """Which invoice, why, and what happens next; nothing when it was paid meanwhile."""
+    """Which invoice, why, and what happens next; nothing when it was paid, or is on its way, meanwhile."""
     rows = Collection.objects.select_related("invoice__customer__seller", "auto_pay__subscription__database")
     collection = rows.get(pk=letter.data["collection"])
     invoice = collection.invoice
-    if invoice.amount_due_minor == 0:
+    if invoice.left_to_pay_minor == 0:
         return None
     zone = invoice.customer.seller.zone
     due_minor = due_by(standing_of(invoice), today(timezone.now(), zone)) if invoice.instalment_count else 0
@@ -208,7 +208,7 @@ def draw_autopay_failed(letter: Letter) -> Drawn | None:
         path=reverse("my:invoices.pay", args=[invoice.number]),
         context={
             "invoice": invoice,
-            "due_minor": due_minor or invoice.amount_due_minor,  # of an invoice in parts what is due by now is charged
+            "due_minor": due_minor or invoice.left_to_pay_minor,  # of an invoice in parts what is due by now is charged
             "database": collection.auto_pay.subscription.database.name,
             "next_on": collection.next_at.astimezone(zone).date() if collection.next_at else None,
             "has_no_method": collection.why == "no_method",

@@ -20,7 +20,7 @@ from portico.billing.models.exchange import ExchangeRate
 from portico.billing.models.imported import ImportedPaper, OtherName
 from portico.billing.models.importing import ImportFile, ImportJob
 from portico.billing.models.instalment import Instalment
-from portico.billing.models.invoice import Invoice, InvoiceLine, InvoiceVat
+from portico.billing.models.invoice import LEFT_TO_PAY, Invoice, InvoiceLine, InvoiceVat
 from portico.billing.models.mandate import ChangePolicy, Mandate, MandateMonth
 from portico.billing.models.method import Enrolment, SavedMethod
 from portico.billing.models.number import NumberSeries
@@ -42,6 +42,7 @@ from portico.billing.models.subscription import (
 from portico.billing.models.template import QuotationTemplate
 
 __all__ = [
+    "LEFT_TO_PAY",
     "Acceptance",
     "Allocation",
     "Approval",

@@ -52,8 +52,8 @@ def parts_of(invoice: Invoice) -> list[Split]:
 
 
 def standing_of(invoice: Invoice) -> list[Left]:
-    """How the parts of an invoice stand by its kept amount due; one part for an invoice that is paid in one sum."""
+    """How the parts of an invoice stand by its kept amounts; one part for an invoice that is paid in one sum."""
     parts = parts_of(invoice)
     if not parts and invoice.due_on is not None:
         parts = [Split(invoice.due_on, max(invoice.to_settle_minor, 0))]
-    return filled(parts, invoice.amount_due_minor)
+    return filled(parts, invoice.amount_due_minor, invoice.on_its_way_minor)

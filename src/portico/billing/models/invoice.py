@@ -45,6 +45,10 @@ def in_order(groups: "Iterable[InvoiceVat]") -> "list[InvoiceVat]":
     return sorted(groups, key=lambda group: (group.category, -group.rate))
 
 
+LEFT_TO_PAY = F("amount_due_minor") - F("on_its_way_minor")
+"""What can be paid now of an invoice, as `Invoice.left_to_pay_minor` tells it."""
+
+
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
     """Invoices as a person may see them, and the lists staff and customers work from."""
 
@@ -70,25 +74,32 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         return self.filter(state=Invoice.State.ISSUED, amount_due_minor__gt=0).exclude(kind=Invoice.Kind.CREDIT_NOTE)
 
     def by_part(self) -> Any:
-        """Open invoices, a row for each part that is not paid: with `part` (0: the one sum), `part_due_on`, `part_left_minor`.
+        """Open invoices, a row for each part of which something can be paid: see `with_parts`."""
+        return self.with_parts().filter(part_left_minor__gt=0)
 
-        For sums and lists by due day. Money fills the earliest part first (`billing.instalments`).
+    def with_parts(self) -> Any:
+        """Open invoices, a row for each part: with `part` (0: the one sum), `part_due_on`, and two amounts in minor units.
+
+        `part_unpaid_minor` is what is not paid of it, `part_left_minor` what of that is not on its way either. For sums and
+        lists by due day. Money fills the earliest part first (`billing.instalments`).
         """
         settled = F("total_minor") - F("amount_due_minor")
-        left = Least(F("instalments__amount_minor"), Greatest(F("instalments__upto_minor") - settled, Value(0)))
-        rows = self.open().annotate(
+
+        def of_part(taken: Any, whole: Any) -> Case:
+            rest = Least(F("instalments__amount_minor"), Greatest(F("instalments__upto_minor") - taken, Value(0)))
+            return Case(When(instalment_count=0, then=whole), default=rest, output_field=BigIntegerField())
+
+        return self.open().annotate(
             part=Coalesce(F("instalments__position"), Value(0), output_field=IntegerField()),
             part_due_on=Coalesce(F("instalments__due_on"), F("due_on"), output_field=DateField()),
-            part_left_minor=Case(
-                When(instalment_count=0, then=F("amount_due_minor")), default=left, output_field=BigIntegerField()
-            ),
+            part_unpaid_minor=of_part(settled, F("amount_due_minor")),
+            part_left_minor=of_part(settled + F("on_its_way_minor"), LEFT_TO_PAY),
         )
-        return rows.filter(part_left_minor__gt=0)
 
     def not_yet_due(self, today: date) -> Coalesce:
         """What is left of parts that `today` does not find overdue, of open ones of these rows, which may name an outer query.
 
-        An overdue invoice in parts is overdue with its amount due less this.
+        An overdue invoice in parts is overdue with what is left to pay less this.
         """
         rows = self.by_part().filter(instalment_count__gt=0, part_due_on__gte=today).order_by()
         summed = rows.annotate(sum=Func(F("part_left_minor"), function="SUM", output_field=BigIntegerField()))
@@ -126,16 +137,16 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 class Invoice(Totals):
     """A paper that says what is owed, or for a credit note, what is no longer. All amounts are positive on both.
 
-    `content` and `buyer` are the frozen copies that were hashed. `amount_due_minor`, `payment_state`, and of an invoice in
-    parts `due_on`, are kept for lists, derived from allocations, and written only by the settling transaction (see
-    `actions.settle`).
+    `content` and `buyer` are the frozen copies that were hashed. `amount_due_minor`, `on_its_way_minor`, `payment_state`,
+    and of an invoice in parts `due_on`, are kept for lists, derived from allocations and open attempts, and written only by
+    the settling transaction (see `actions.settle`).
     """
 
     privacy = {
         Privacy.NONE: (
             "id seller kind number series chain_position state currency net_minor vat_minor total_minor lines_net_minor "
             "allowances_minor charges_minor order period refers_to issued_on due_on delivered_on language "
-            "created_at issued_at amount_due_minor payment_state disputed_at paid_at previous_hash hash "
+            "created_at issued_at amount_due_minor on_its_way_minor payment_state disputed_at paid_at previous_hash hash "
             "content_hash buyer_hash pdf cii ubl prepaid_minor rounding_minor instalment_count einvoice_state "
             "einvoice_attempts einvoice_checked_at einvoice_findings"
         ),
@@ -215,6 +226,9 @@ class Invoice(Totals):
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64, blank=True)
     amount_due_minor = models.BigIntegerField(default=0)
+    on_its_way_minor = models.BigIntegerField(
+        default=0, help_text="what of the amount due its payers have confirmed and we do not have yet"
+    )
     payment_state = models.CharField(max_length=14, choices=PaymentState, default=PaymentState.NOT_PAID)
     paid_at = models.DateTimeField(null=True)
     disputed_at = models.DateTimeField(null=True)
@@ -232,7 +246,7 @@ class Invoice(Totals):
         indexes = [
             models.Index(fields=["customer", "-id"], name="invoice_of_customer"),
             models.Index(
-                fields=["customer", "due_on", "payment_state", "currency", "amount_due_minor"],
+                fields=["customer", "due_on", "payment_state", "currency", "amount_due_minor", "on_its_way_minor"],
                 condition=Q(amount_due_minor__gt=0),
                 name="invoice_open_of_customer",
             ),
@@ -275,6 +289,10 @@ class Invoice(Totals):
             ),
             models.CheckConstraint(condition=Q(amount_due_minor__gte=0), name="invoice_due_not_negative"),
             models.CheckConstraint(
+                condition=Q(on_its_way_minor__gte=0, on_its_way_minor__lte=F("amount_due_minor")),
+                name="invoice_on_its_way_within_due",
+            ),
+            models.CheckConstraint(
                 condition=Q(amount_due_minor__lte=models.F("total_minor") + models.F("rounding_minor"))
                 | Q(total_minor__lt=0),
                 name="invoice_due_at_most_total",
@@ -303,6 +321,11 @@ class Invoice(Totals):
     def to_settle_minor(self) -> int:
         """What payments and credit notes settle: the total, less what was paid before it came here (BT-115)."""
         return self.total_minor + self.rounding_minor - self.prepaid_minor
+
+    @property
+    def left_to_pay_minor(self) -> int:
+        """What can be paid now: the amount due, less what is on its way."""
+        return self.amount_due_minor - self.on_its_way_minor
 
     @property
     def gives_minor(self) -> int:

@@ -1,7 +1,7 @@
 """Money in: attempts, what they are for, what arrived, and which papers it settles."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from django.db import models
@@ -198,7 +198,7 @@ class Payment(models.Model):
             **changes,
         )
         if done:
-            change(PaymentTarget.objects.filter(payment=self.pk), open=False)
+            change(PaymentTarget.objects.filter(payment=self.pk), open=False, holds=False)
         reread(self)
         return done
 
@@ -266,12 +266,18 @@ class Payment(models.Model):
         reread(self)
 
     def processing(self, *, now: datetime) -> bool:
-        """The payer confirmed; the money is on its way. True the first time."""
+        """The payer confirmed; the money is on its way. True the first time.
+
+        Its invoices are held no longer, in the same breath: what is left of them beside this money can be paid. A payment
+        request is paid in one sum and stays held.
+        """
         done = claim(
             Payment.objects.filter(pk=self.pk, state__in=self.UNDECIDED, processing_at=None),
             state=self.State.PENDING,
             processing_at=now,
         )
+        if done:
+            change(PaymentTarget.objects.filter(payment=self.pk, invoice__isnull=False), holds=False)
         reread(self)
         return done
 
@@ -370,15 +376,20 @@ class PaymentLookup(models.Model):
 
 
 class PaymentTarget(models.Model):
-    """What an attempt is for: an order's payment request, or an invoice. At most one undecided attempt per target."""
+    """What an attempt is for: an order's payment request, or an invoice.
 
-    privacy = {Privacy.NONE: "id payment invoice request amount_minor open"}
+    `open` while the attempt is undecided. It `holds` the paper, one at a time, until its end, of an invoice until its payer
+    is done: from then on it counts with its amount as on its way, and an attempt for the rest may begin.
+    """
+
+    privacy = {Privacy.NONE: "id payment invoice request amount_minor open holds"}
 
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="targets")
     invoice = models.ForeignKey(Invoice, null=True, on_delete=models.PROTECT, related_name="payment_targets")
     request = models.ForeignKey(PaymentRequest, null=True, on_delete=models.PROTECT, related_name="payment_targets")
     amount_minor = models.BigIntegerField()
     open = models.BooleanField(default=True)
+    holds = models.BooleanField(default=True)
 
     class Meta:
         constraints = [
@@ -388,12 +399,26 @@ class PaymentTarget(models.Model):
                 name="payment_target_is_one_thing",
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_target_positive"),
-            models.UniqueConstraint(fields=["invoice"], condition=Q(open=True), name="one_open_attempt_per_invoice"),
-            models.UniqueConstraint(fields=["request"], condition=Q(open=True), name="one_open_attempt_per_request"),
+            models.CheckConstraint(condition=Q(holds=False) | Q(open=True), name="payment_target_holds_while_open"),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(holds=True), name="one_holding_attempt_per_invoice"
+            ),
+            models.UniqueConstraint(
+                fields=["request"], condition=Q(holds=True), name="one_holding_attempt_per_request"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.amount_minor} of {self.payment_id}"
+
+
+def on_its_way_since(invoice: Invoice, zone: tzinfo) -> date | None:
+    """The day in `zone` since which something of an invoice is on its way; None, and no statement, where nothing is."""
+    if not invoice.on_its_way_minor:
+        return None
+    rows = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
+    first = rows.order_by("payment__processing_at").values_list("payment__processing_at", flat=True).first()
+    return first.astimezone(zone).date() if first else None
 
 
 class Allocation(models.Model):

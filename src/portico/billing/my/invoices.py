@@ -121,7 +121,7 @@ def rows_of(status: str, *, customer: Any, member: Any, day: Any) -> Any:
     credited_by = Invoice.objects.filter(refers_to=OuterRef("pk"), state=Invoice.State.ISSUED).order_by("-id")
     return rows.annotate(credit_note=Subquery(credited_by.values("number")[:1])).values(
         "id", "number", "printed_number", "kind", "title", "issued_on", "due_on", "currency", "net_minor", "vat_minor",
-        "total_minor", "amount_due_minor", "payment_state", "instalment_count", "po_number",
+        "total_minor", "amount_due_minor", "on_its_way_minor", "payment_state", "instalment_count", "po_number",
         "credit_note",
     )  # fmt: skip
 
@@ -131,6 +131,7 @@ def complete(row: dict[str, Any], day: date) -> None:
     row["is_overdue"] = overdue(row["payment_state"], row["due_on"], day)
     row["status"] = "overdue" if row["is_overdue"] else row["payment_state"]
     row["is_payable"] = bool(row["amount_due_minor"]) and row["payment_state"] in Invoice.PAYABLE
+    row["left_to_pay_minor"] = row["amount_due_minor"] - row["on_its_way_minor"]
     row["days_left"] = (row["due_on"] - day).days if row["due_on"] else None
 
 
@@ -202,12 +203,14 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     invoice = find(request, number)
     day = today(timezone.now(), invoice.seller.zone)
     settled: list[Allocation] = settling(invoice=invoice.pk)
+    tried = paying.attempts(invoice)
     payable = bool(invoice.amount_due_minor) and invoice.payment_state in Invoice.PAYABLE
     parts = standing_of(invoice) if invoice.instalment_count else []
     context = {
         "parts": parts,
-        "next_minor": next((part.left_minor for part in parts if part.left_minor), invoice.amount_due_minor),
+        "next_minor": next((part.left_minor for part in parts if part.left_minor), invoice.left_to_pay_minor),
         "today": day,
+        "since": paying.confirmed_on(tried, invoice.seller.zone),
         "invoice": invoice,
         "no_xml": no_xml_reason(invoice),
         "sheet": build.invoice_sheet(invoice, live=True, reference=build.reference_of(invoice) if payable else ""),
@@ -221,7 +224,7 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "label_of": label_of,
         "settled_minor": sum(allocation.amount_minor for allocation in settled),
         "credit_notes": credit_notes_of(invoice=invoice.pk),
-        "attempts": paying.attempts(invoice),
+        "attempts": tried,
         "dispute": invoice.disputes.filter(solved_at=None).first() if invoice.disputed_at else None,
         "may_dispute": bool(invoice.amount_due_minor) and not invoice.disputed_at and may_dispute(request.member),
         "zone": invoice.seller.zone,
@@ -272,8 +275,8 @@ def pay(request: MemberRequest, number: str = "") -> HttpResponse:
             else _("%(count)d invoices") % {"count": len(invoices)}
         ),
         back=reverse("my:invoices.detail", args=[number]) if number else reverse("my:invoices.index"),
-        rows=[(invoice.shown_number, invoice.title, invoice.amount_due_minor) for invoice in invoices],
-        amount_minor=sum(invoice.amount_due_minor for invoice in invoices),
+        rows=[(invoice.shown_number, invoice.title, invoice.left_to_pay_minor) for invoice in invoices],
+        amount_minor=sum(invoice.left_to_pay_minor for invoice in invoices),
         currency=currency,
         invoices=invoices,
         credit=lambda: (
@@ -368,8 +371,8 @@ def use_credit(request: MemberRequest, number: str) -> HttpResponse:
     context = {
         "invoice": invoice,
         "credits": credits_here,
-        "used_minor": min(left, invoice.amount_due_minor),
-        "left_minor": max(invoice.amount_due_minor - left, 0),
+        "used_minor": min(left, invoice.left_to_pay_minor),
+        "left_minor": max(invoice.left_to_pay_minor - left, 0),
     }
     return render(request, "billing/my/invoices/use_credit.html", context)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Exists, FilteredRelation, Min, Q, Subquery, Sum
+from django.db.models import Count, Exists, F, FilteredRelation, Min, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
@@ -19,7 +19,10 @@ from portico.kit.prepared import prepared
 
 @dataclass(frozen=True)
 class Balance:
-    """What a customer owes in one currency, minor units. `open` is what can be paid now; overdue is a part of it."""
+    """What a customer owes in one currency, minor units. `open` is what can be paid now; overdue is a part of it.
+
+    What is on its way, of a part too, is in payment and nothing else.
+    """
 
     currency: str
     open_minor: int
@@ -68,23 +71,22 @@ def framed(
     seen = Q(**invoices or {})
     payable = seen & Q(unpaid__payment_state__in=Invoice.PAYABLE)
     late = payable & Q(unpaid__due_on__lt=day)
-    in_payment = seen & Q(unpaid__payment_state=Invoice.PaymentState.IN_PAYMENT)
     disputed = seen & Q(unpaid__payment_state=Invoice.PaymentState.DISPUTED)
-    due = "unpaid__amount_due_minor"
+    left = F("unpaid__amount_due_minor") - F("unpaid__on_its_way_minor")
     return (
         Customer.objects.filter(pk=customer)
         .annotate(unpaid=FilteredRelation("invoices", condition=Q(invoices__amount_due_minor__gt=0)))
         .order_by()
         .values("unpaid__currency")
         .annotate(
-            open_minor=Coalesce(Sum(due, filter=payable), 0),
+            open_minor=Coalesce(Sum(left, filter=payable), 0),
             open_count=Count("unpaid", filter=payable),
-            overdue_minor=Coalesce(Sum(due, filter=late), 0),
+            overdue_minor=Coalesce(Sum(left, filter=late), 0),
             late_in_parts=Count("unpaid", filter=late & Q(unpaid__instalment_count__gt=0)),
             overdue_count=Count("unpaid", filter=late),
             overdue_since=Min("unpaid__due_on", filter=late),
-            in_payment_minor=Coalesce(Sum(due, filter=in_payment), 0),
-            disputed_minor=Coalesce(Sum(due, filter=disputed), 0),
+            in_payment_minor=Coalesce(Sum("unpaid__on_its_way_minor", filter=seen), 0),
+            disputed_minor=Coalesce(Sum(left, filter=disputed), 0),
             to_decide=Subquery(to_decide.order_by().values("quotation__customer").annotate(n=Count("pk")).values("n")),
             several=Exists(others),
         )

@@ -198,7 +198,8 @@ def issued_for(order: Any) -> Any:
         Invoice.objects.filter(order=order, state=Invoice.State.ISSUED)
         .order_by("id")
         .values(
-            "id", "number", "kind", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor", "payment_state"
+            "id", "number", "kind", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
+            "on_its_way_minor", "payment_state",
         )
     )  # fmt: skip
 
@@ -258,7 +259,7 @@ def payable(asked: Any, papers: Sequence[dict[str, Any]]) -> list[tuple[str, int
     if asked is not None and asked.state == PaymentRequest.State.OPEN and asked.amount_minor > asked.paid_minor:
         return [("", asked.amount_minor - asked.paid_minor)]
     return [
-        (paper["number"], paper["amount_due_minor"])
+        (paper["number"], paper["amount_due_minor"] - paper["on_its_way_minor"])
         for paper in papers
         if paper["amount_due_minor"] and paper["payment_state"] in Invoice.PAYABLE
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, tzinfo
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -37,7 +38,7 @@ class Bill:
     back: str
     """The address of what is paid."""
     rows: Sequence[tuple[str, str, int]]
-    """Number, title and amount due of each paper."""
+    """Number, title and what is left to pay of each paper."""
     amount_minor: int
     currency: str
     order: Order | None = None
@@ -57,6 +58,11 @@ class Bill:
     def takes_parts(self) -> bool:
         """Whether less than everything may be paid now."""
         return self.order is None
+
+    @property
+    def on_its_way_minor(self) -> int:
+        """What is on its way of these papers and is not paid again here."""
+        return sum(invoice.on_its_way_minor for invoice in self.invoices)
 
     @property
     def is_one(self) -> bool:
@@ -92,6 +98,7 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     keys = [one.key for one in bill.offers]
     preferred = bill.preferred if bill.preferred in keys else (keys or [""])[0]
     taken = request.POST.get("take", preferred).partition("-")[0]
+    undecided = undecided_of(bill)
     context: dict[str, Any] = {
         "bill": bill,
         "taken": taken,
@@ -101,7 +108,8 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
         "chosen": chosen,
         "error": error,
         "part": request.POST.get("part", "")[:40],
-        "unknown": unknown_of(bill),
+        "unknown": [one for one in undecided if one.state == Payment.State.UNKNOWN],
+        "since": confirmed_on(undecided, seller.zone),
     }
     return render(request, template, context, status=status)
 
@@ -119,14 +127,15 @@ def saved_by(customer: Any) -> Any:
     return SavedMethod.objects.filter(customer=customer).kept().order_by("-is_default", "-created_at")
 
 
-def unknown_of(bill: Bill) -> list[Payment]:
-    """The attempts for what is paid here of which the provider has not said what became of them. One query."""
+def undecided_of(bill: Bill) -> list[Payment]:
+    """The attempts for what is paid here that are on their way, or of which nobody knows what became. One query."""
     if bill.order is not None and not bill.invoices:
         return unknown_of_order(order=bill.order.pk)
     held = Q(targets__invoice__in=[invoice.pk for invoice in bill.invoices], targets__open=True)
     if bill.order is not None:
         held |= Q(targets__request__order=bill.order, targets__open=True)
-    return list(Payment.objects.filter(held, state=Payment.State.UNKNOWN).distinct())
+    told = Q(state=Payment.State.UNKNOWN) | Q(state=Payment.State.PENDING, processing_at__isnull=False)
+    return list(Payment.objects.filter(held, told).distinct())
 
 
 def offers_for(request: MemberRequest, invoices: Sequence[Invoice]) -> list[pay.Offer]:
@@ -238,6 +247,12 @@ def attempts(paper: Invoice | Order) -> list[Payment]:
     """The latest attempts to pay an invoice, or the invoices and payment requests of an order, each once. One query."""
     found = attempts_of_invoice(invoice=paper.pk) if isinstance(paper, Invoice) else attempts_of_order(order=paper.pk)
     return list({payment.pk: payment for payment in found}.values())[:SHORT]
+
+
+def confirmed_on(tried: Sequence[Payment], zone: tzinfo) -> date | None:
+    """The day in `zone` on which the first of these attempts that are on their way was confirmed; None without one."""
+    found = [one.processing_at for one in tried if one.processing_at and one.state in Payment.UNDECIDED]
+    return min(found).astimezone(zone).date() if found else None
 
 
 def same_currency(invoices: Sequence[Invoice]) -> str:

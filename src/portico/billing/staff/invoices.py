@@ -33,6 +33,7 @@ from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those
 from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
 from portico.billing.models.instalment import standing_of
 from portico.billing.models.line import Line
+from portico.billing.models.payment import on_its_way_since
 from portico.billing.providers import label_of
 from portico.billing.staff.orders import read_quantities
 from portico.billing.staff.seen import seen_of
@@ -202,6 +203,7 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         "invoice": invoice,
         "parts": standing_of(invoice) if invoice.instalment_count else [],
         "today": day,
+        "since": on_its_way_since(invoice, request.seller.zone),
         "no_xml": no_xml_reason(invoice),
         "profile": Customer.Profile(invoice.buyer.get("einvoice_profile") or "en16931").label,
         "sheet": build.invoice_sheet(invoice, live=True),

@@ -121,7 +121,9 @@ def _invoice(reader: Reader, row: Row, tone: str, icon: str, title: str, why: st
         title=title,
         why=why,
         url=url,
-        amount_minor=row["amount_due_minor"] - (row["later_minor"] if row["is_overdue"] else 0),
+        amount_minor=row["amount_due_minor"]
+        - row["on_its_way_minor"]
+        - (row["later_minor"] if row["is_overdue"] else 0),
         currency=row["currency"],
         amount_label=_("Amount Due"),
         action=_("Pay now") if pays else _("See invoice"),

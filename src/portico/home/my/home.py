@@ -116,7 +116,7 @@ def noted_invoices(customer: Any, member: Any, day: Any) -> Any:
             own.order_by("-id").values("pk")[:RECENT],
         ],
         "number", "kind", "title", "issued_on", "due_on", "currency", "total_minor", "amount_due_minor",
-        "payment_state", "last_attempt", "later_minor",
+        "on_its_way_minor", "payment_state", "last_attempt", "later_minor",
     )  # fmt: skip
 
 

@@ -163,11 +163,12 @@ def balances_of(seller: Seller, day: date) -> list[dict[str, Any]]:
     late = Q(part_due_on__lt=day, payment_state__in=Invoice.PAYABLE)
     rows = (
         Invoice.objects.filter(seller=seller)
-        .by_part()
+        .with_parts()
+        .filter(part_unpaid_minor__gt=0)
         .order_by()
         .values("currency")
         .annotate(
-            open_minor=Sum("part_left_minor"),
+            open_minor=Sum("part_unpaid_minor"),
             open_count=Count("pk", distinct=True),
             overdue_minor=Coalesce(Sum("part_left_minor", filter=late), 0),
             overdue_count=Count("pk", filter=late, distinct=True),

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from portico.accounts.models import Customer, IdentityRequest, Seller
 from portico.billing.models import (
+    LEFT_TO_PAY,
     ChangeRequest,
     Invoice,
     Order,
@@ -243,7 +244,7 @@ def sources_of(seller: Seller, day: date) -> list[Source]:
             title=titled("title", "number"),
             customer=F("customer__legal_name"),
             on=F("due_on"),
-            minor=F("amount_due_minor") - Invoice.objects.filter(pk=OuterRef("pk")).not_yet_due(day),
+            minor=LEFT_TO_PAY - Invoice.objects.filter(pk=OuterRef("pk")).not_yet_due(day),
             currency=F("currency"),
         ),
         decided_by(

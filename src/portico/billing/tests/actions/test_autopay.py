@@ -409,7 +409,7 @@ def test_the_control_without_the_rule_charges_more_than_once(
     def hold_nothing(payment: Payment, parts: list[pay.Due]) -> None:
         for due in parts:
             PaymentTarget.objects.create(
-                payment=payment, amount_minor=due.amount_minor, open=False, invoice_id=due.paper.pk
+                payment=payment, amount_minor=due.amount_minor, open=False, holds=False, invoice_id=due.paper.pk
             )
 
     monkeypatch.setattr(pay, "hold", hold_nothing)

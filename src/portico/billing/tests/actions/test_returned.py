@@ -175,7 +175,7 @@ def test_the_control_without_claim_and_rule_charges_again_twice(world: World, mo
     def hold_nothing(payment: Payment, parts: list[pay.Due]) -> None:
         for due in parts:
             PaymentTarget.objects.create(
-                payment=payment, amount_minor=due.amount_minor, open=False, invoice_id=due.paper.pk
+                payment=payment, amount_minor=due.amount_minor, open=False, holds=False, invoice_id=due.paper.pk
             )
 
     monkeypatch.setattr(Collection, "take", lambda self, **_more: True)

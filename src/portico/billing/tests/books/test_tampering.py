@@ -96,7 +96,7 @@ def pending_payment(world: World) -> Payment:
 def unheld(world: World) -> str:
     """An undecided attempt lets its paper go: another one could be paid beside it."""
     payment = pending_payment(world)
-    assert PaymentTarget.objects.filter(payment=payment).update(open=False) == 1
+    assert PaymentTarget.objects.filter(payment=payment).update(open=False, holds=False) == 1
     return f"payment {payment.pk}"
 
 

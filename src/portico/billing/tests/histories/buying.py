@@ -91,7 +91,7 @@ class Buying(Played):
         """Pay now, all or a part."""
         wanted = self.what_to_pay(which, several)
         if share and "invoices" in wanted:
-            wanted["amount_minor"] = sum(one.amount_due_minor for one in wanted["invoices"]) * share // 100
+            wanted["amount_minor"] = sum(one.left_to_pay_minor for one in wanted["invoices"]) * share // 100
         self.misbehave("POST checkout/sessions", how)
         made: Payment | None = self.attempt(
             lambda: pay.start_payment(provider=way, by=self.owner, now=self.now, **wanted), f"start: {way}"

@@ -42,7 +42,7 @@ class Books:
         found = cls(
             rows(
                 "SELECT id, number, series, kind, total_minor + rounding_minor - prepaid_minor, amount_due_minor, "
-                "payment_state, disputed_at, customer_id FROM billing_invoice WHERE state = 'issued'"
+                "payment_state, disputed_at, customer_id, on_its_way_minor FROM billing_invoice WHERE state = 'issued'"
             ),
             rows("SELECT id, state, amount_minor, order_id FROM billing_paymentrequest"),
             rows(
@@ -94,19 +94,17 @@ def faults(books: Books, company: Company) -> Iterator[str]:
 
 
 def settled(books: Books) -> Iterator[str]:
-    """No invoice is settled beyond its total, and it says Paid only when all of it is settled."""
+    """No invoice is settled beyond its total; Paid says that all of it is, In payment that the rest is on its way."""
     paid, credited = Counter[int](), Counter[int]()
     for payment, _note, invoice, _request, amount in books.allocations:
         if invoice:
             (paid if payment else credited)[invoice] += amount
-    on_its_way = {
-        paper
-        for row in books.payments
-        if row[7] is not None and row[2] in UNDECIDED
-        for paper, _amount, is_open in books.targets[key_of(row[0])]
-        if is_open
-    }
-    for key, number, _series, kind, total, due, state, disputed, _customer in books.invoices:
+    on_its_way = Counter[Paper]()
+    for row in books.payments:
+        if row[7] is not None and row[2] in UNDECIDED:
+            for paper, amount, is_open in books.targets[key_of(row[0])]:
+                on_its_way[paper] += amount * is_open
+    for key, number, _series, kind, total, due, state, disputed, _customer, coming in books.invoices:
         if kind == "credit_note":
             continue
         left = max(total, 0) - paid[key] - credited[key]
@@ -114,8 +112,11 @@ def settled(books: Books) -> Iterator[str]:
             yield f"{number}: {due} is due, of {total} {paid[key]} is paid and {credited[key]} credited"
         if (state in {"paid", "credited"}) != (left == 0):
             yield f"{number} says {state} with {left} left"
-        if left and (state == "in_payment") != (("invoice", key) in on_its_way and disputed is None):
-            yield f"{number} says {state}, and an attempt that the payer confirmed is there: {state != 'in_payment'}"
+        confirmed = on_its_way["invoice", key]
+        if coming != min(confirmed, max(left, 0)):
+            yield f"{number} says that {coming} is on its way, of {left} payers have confirmed {confirmed}"
+        if left and (state == "in_payment") != (confirmed >= left and disputed is None):
+            yield f"{number} says {state}, and of {left} payers have confirmed {confirmed}"
 
 
 def used(books: Books) -> Iterator[str]:
@@ -137,14 +138,19 @@ def used(books: Books) -> Iterator[str]:
 
 
 def held(books: Books) -> Iterator[str]:
-    """One undecided attempt holds a paper; what has ended holds none."""
+    """One undecided attempt holds a paper, an invoice until its payer is done; what has ended holds none."""
     holders = Counter[Paper]()
     for row in books.payments:
         for paper, _amount, is_open in books.targets[key_of(row[0])]:
-            holders[paper] += is_open
+            holders[paper] += is_open and not passes(row, paper)
             if is_open != (row[2] in UNDECIDED):
                 yield f"payment {row[0]} is {row[2]} and holds {paper}: {is_open}"
     yield from (f"{paper} is held by {count} attempts" for paper, count in holders.items() if count > 1)
+
+
+def passes(payment: tuple[Any, ...], paper: Paper) -> bool:
+    """Whether the payer is done with this attempt, as far as we know, so that the rest of an invoice may be paid beside it."""
+    return payment[7] is not None and paper[0] == "invoice"
 
 
 def numbered(books: Books) -> Iterator[str]:
@@ -198,17 +204,29 @@ def owner_of(thing: dict[str, Any]) -> str:
 
 
 def payable(books: Books, company: Company) -> Iterator[str]:
-    """At most one thing can still be paid at Stripe for a paper: else two tabs would pay twice."""
-    found = defaultdict[Paper, list[str]](list)
+    """At most one thing can still be paid at Stripe for a paper: else two tabs would pay twice.
+
+    Beside it only what we know to be on its way, and all of them never for more than the paper asks.
+    """
+    found, asked, totals = defaultdict[Paper, list[str]](list), Counter[Paper](), books.totals
+    payments = {key_of(row[0]): row for row in books.payments}
     for thing in company.things.values():
         kind, status = thing["object"], thing.get("status")
         is_open = (kind == "checkout.session" and status == "open" and thing["mode"] == "payment") or (
             kind == "payment_intent" and status in PAYABLE
         )
         if is_open:
-            for paper, _amount, _open in books.targets.get(owner_of(thing), []):
-                found[paper].append(thing["id"])
+            owner = owner_of(thing)
+            for paper, amount, _open in books.targets.get(owner, []):
+                asked[paper] += amount
+                if status != "processing" or not passes(payments[owner], paper):
+                    found[paper].append(thing["id"])
     yield from (f"{paper} can be paid at {', '.join(ids)}" for paper, ids in found.items() if len(ids) > 1)
+    yield from (
+        f"{paper} asks {totals[paper]} and is charged {minor}"
+        for paper, minor in asked.items()
+        if paper in totals and minor > totals[paper]
+    )
 
 
 def charged_twice(books: Books, company: Company, intent: dict[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from portico.billing.actions import pay, receive
 from portico.billing.actions import refund as refunding
-from portico.billing.models import Payment
+from portico.billing.models import Invoice, Payment
 from portico.billing.providers.base import Refunding, RefundReport, RefundSaid
 from portico.billing.providers.stripe.provider import Stripe
 from portico.billing.tests.histories.machine import History
@@ -81,10 +81,19 @@ def test_the_control_that_takes_silence_for_a_failure_lets_two_tabs_pay(
         play(stage, 400, SEED, shrink=False)
 
 
+def test_the_control_that_forgets_what_is_on_its_way_charges_too_much(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Invoice, "left_to_pay_minor", property(lambda self: self.amount_due_minor))
+    stage.narrow("accept", "checkout", "charge_saved", "notices_come", "decide_there")
+    with pytest.raises(Wrong, match=r"and is charged|was charged"):
+        play(stage, 400, SEED, shrink=False)
+
+
 def test_the_control_without_the_claim_books_what_came_twice(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(self: Payment, state: str, *, now: datetime, **changes: Any) -> bool:
         Payment.objects.filter(pk=self.pk).update(state=state, ended_at=now, next_lookup_at=None, **changes)
-        self.targets.update(open=False)
+        self.targets.update(open=False, holds=False)
         self.refresh_from_db()
         return True
 

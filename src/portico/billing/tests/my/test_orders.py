@@ -335,7 +335,9 @@ def test_the_control_without_the_database_s_rule_begins_two_payments(
     def hold_nothing(payment: Payment, parts: list[pay.Due]) -> None:
         for due in parts:
             paper: dict[str, Any] = {"invoice" if isinstance(due.paper, Invoice) else "request": due.paper}
-            PaymentTarget.objects.create(payment=payment, amount_minor=due.amount_minor, open=False, **paper)
+            PaymentTarget.objects.create(
+                payment=payment, amount_minor=due.amount_minor, open=False, holds=False, **paper
+            )
 
     monkeypatch.setattr(pay, "hold", hold_nothing)
     answers = paid_at_once(world, client_for, monkeypatch)
