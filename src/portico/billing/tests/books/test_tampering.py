@@ -27,12 +27,14 @@ from portico.billing.models import (
     QuotationVersion,
 )
 from portico.billing.providers.sandbox.models import Checkout
+from portico.billing.tests.attempts import begin
 from portico.cast import World
 
 PAID = "Atelier database, first year"
 PART = "Manufacturing set-up"
 OPEN = "On-site training in Lyon"
 WAITING = "Second workshop"
+CONFIRMED = "Label printer on the packing bench"
 FOREIGN = "Bakery database and set-up"
 Edit = Callable[[World], str]
 """Edits rows and returns the document that must be named."""
@@ -98,6 +100,19 @@ def unheld(world: World) -> str:
     payment = pending_payment(world)
     assert PaymentTarget.objects.filter(payment=payment).update(open=False, holds=False) == 1
     return f"payment {payment.pk}"
+
+
+def held(world: World, title: str, **changes: Any) -> str:
+    """The attempt for an invoice holds it, or does not."""
+    target = PaymentTarget.objects.get(invoice=world.invoice(title), open=True)
+    assert PaymentTarget.objects.filter(pk=target.pk).update(**changes) == 1
+    return f"payment {target.payment_id}"
+
+
+def let_go(world: World) -> str:
+    """An attempt whose payer is not done lets its invoice go: another one could be paid beside it."""
+    begin(world, invoice=world.invoice(OPEN), now=world.now)
+    return held(world, OPEN, holds=False)
 
 
 def never_booked(world: World) -> str:
@@ -204,6 +219,10 @@ CASES: list[tuple[str, Edit]] = [
     ("title equals what was issued", lambda w: edited(row(w), title="Another title")),
     ("amount due derives from allocations", lambda w: edited(row(w, PART), amount_due_minor=F("amount_due_minor") - 1)),
     ("amount due derives from allocations", lambda w: of_part(w, amount_minor=F("amount_minor") - 1)),
+    ("what is on its way derives from open attempts", lambda w: edited(row(w, OPEN), on_its_way_minor=1)),
+    ("what is on its way derives from open attempts", lambda w: edited(row(w, CONFIRMED), on_its_way_minor=0)),
+    ("an attempt holds its papers until its payer is done", lambda w: held(w, CONFIRMED, holds=True)),
+    ("an attempt holds its papers until its payer is done", let_go),
     ("payment state derives from allocations", lambda w: edited(row(w, OPEN), payment_state="partially_paid")),
     ("settled at most once", lambda w: of_part(w, amount_minor=F("amount_minor") * 10)),
     ("no more is used than arrived", lambda w: a_payment(w, received_minor=F("received_minor") - 1)),
