@@ -438,9 +438,7 @@ def _meant(targets: Iterable[PaymentTarget], booked: Payment) -> list[PaymentTar
     """
     left = booked.received_minor
     named = [
-        PaymentTarget(
-            payment=booked, invoice=one.invoice, request=one.request, amount_minor=0, open=False, holds=False
-        )
+        PaymentTarget(payment=booked, invoice=one.invoice, request=one.request, amount_minor=0, open=False, holds=False)
         for one in targets
     ]
     for on_its_way in (False, True):

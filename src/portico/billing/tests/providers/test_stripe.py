@@ -626,7 +626,7 @@ def test_the_control_without_the_claim_books_twice(
     def end(self: Payment, state: str, **changes: Any) -> bool:
         now = changes.pop("now")
         Payment.objects.filter(pk=self.pk).update(state=state, ended_at=now, next_lookup_at=None, **changes)
-        self.targets.update(open=False)
+        self.targets.update(open=False, holds=False)
         self.refresh_from_db()
         return True
 
