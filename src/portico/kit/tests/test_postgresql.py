@@ -1,11 +1,13 @@
 """Our PostgreSQL connection: plans that are kept, and a server that went away seen before it is asked."""
 
+from datetime import UTC
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.db import connection as default
+from psycopg.types.datetime import TimestamptzLoader
 
 from portico.accounts.models import Seller
 from portico.kit.postgresql import base
@@ -94,6 +96,43 @@ def test_a_connection_that_lives_is_not_asked_and_a_silent_one_is(monkeypatch: p
     connection.health_check_done = False
     connection.close_if_health_check_failed()
     assert asked == [1]
+
+
+def test_one_cursor_serves_all_planned_statements_of_a_connection_and_no_other() -> None:
+    first = connection.planned_cursor().cursor
+    by_name(name="x")
+    assert connection.planned_cursor().cursor is first
+    connection.close()
+    assert by_name(name="x") == []
+    assert connection.planned_cursor().cursor is not first
+
+
+def test_after_a_refused_statement_the_next_one_is_answered() -> None:
+    with pytest.raises(DataError), connection.planned_cursor() as cursor:
+        cursor.execute("SELECT 1 / %s::int", [0])
+    assert by_name(name="x") == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "2026-11-30 12:00:00+00", "2026-11-30 12:00:00.5+00", "2026-11-30 12:00:00.123456+00", "0001-01-01 00:00:00+00",
+        "9999-12-31 23:59:59.999999+00", "2026-11-30 14:00:00+02", "2026-03-29 02:30:00.000001+05:30",
+    ],
+)  # fmt: skip
+def test_a_moment_is_read_as_the_driver_reads_it(told: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz, (%s::timestamptz)::text", [told, told])
+        found, as_text = cursor.fetchone()
+    theirs = TimestamptzLoader(0).load(as_text.encode())
+    assert (found, found.tzinfo, found.isoformat()) == (theirs, UTC, theirs.isoformat())
+
+
+def test_a_moment_of_another_shape_is_the_drivers() -> None:
+    assert base.Moments(0).load(b"2026-11-30 14:00:00+02").isoformat() == "2026-11-30T12:00:00+00:00"
+    for told in (b"infinity", b"0044-03-15 00:00:00+00 BC", b"10000-01-01 00:00:00+00"):
+        with pytest.raises(psycopg.DataError):
+            base.Moments(0).load(told)
 
 
 def test_texts_of_every_kind_survive_in_an_array() -> None:
