@@ -23,11 +23,16 @@ from portico.billing.providers.sandbox import gateway
 from portico.billing.providers.sandbox.models import Checkout
 from portico.billing.statement import Cut, statement_of
 from portico.billing.tests.actions.test_autopay import of, renewed, sweep
+from portico.billing.tests.actions.test_bank import only
 from portico.billing.tests.attempts import OPEN, begin, checkout_of, payer, saved_by
+from portico.billing.tests.banks import credit as credited
 from portico.billing.tests.my.pages import at_once, form_of, statuses_of, text_of
 from portico.billing.tests.parts import in_parts
 from portico.cast import World
+from portico.kit import formats
 from portico.kit.errors import Conflict, Invalid
+from portico.kit.models import Letter
+from portico.kit.outbox import render
 from portico.kit.periods import today
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -82,6 +87,10 @@ def test_a_euro_on_its_way_leaves_the_rest_due_overdue_and_reminded_of(world: Wo
     assert Invoice.objects.of_status("overdue", late.date()).filter(pk=invoice.pk).exists()
     dunning.remind_due(late)
     assert [(one.stage, one.due_minor) for one in Reminder.objects.filter(invoice=invoice)] == [("late", DUE - 100)]
+    letter = Letter.objects.filter(event="invoice_overdue", about=f"invoice:{invoice.pk}").earliest("id")
+    drawn = render(letter)
+    assert drawn is not None
+    assert formats.money(DUE - 100, "EUR", letter.language) in drawn.text
     assert books.verify() == []
 
 
@@ -196,6 +205,32 @@ def test_credit_settles_what_is_not_on_its_way(world: World) -> None:
     assert stands(invoice) == ("in_payment", 100_000, 100_000)
     money.refresh_from_db()
     assert money.unallocated_minor == 50_000 - 6_800
+    assert books.verify() == []
+
+
+def test_a_transfer_pays_what_is_left_of_all_before_what_is_on_its_way(world: World) -> None:
+    first, second = world.invoice(OPEN), in_parts(world)
+    part = confirmed(world, first, 100_000)
+    money = pay.book_transfer(
+        customer=world.fontaine, invoices=[first, second], amount_minor=126_800 + 50_000, received_on=world.now.date(),
+        payer_name="ATELIER F.", by=world.omar, now=world.now,
+    )  # fmt: skip
+    assert [one.amount_minor for one in money.targets.order_by("pk")] == [56_800, 120_000]
+    assert stands(first) == ("in_payment", 50_000, 50_000)
+    assert stands(second) == ("paid", 0, 0)
+    arrives(part)
+    part.refresh_from_db()
+    assert (stands(first), part.unallocated_minor) == (("paid", 0, 0), 50_000)
+    assert books.verify() == []
+
+
+@pytest.mark.parametrize("amount", [DUE - 100, DUE])
+def test_a_transfer_of_the_rest_or_of_all_that_is_due_is_booked_by_itself(world: World, amount: int) -> None:
+    invoice = world.invoice(OPEN)
+    confirmed(world, invoice, 100)
+    entry = only(world, credited(amount, words=f"Invoice {invoice.number}"))
+    assert (entry.state, entry.by_itself) == ("booked", True)
+    assert stands(invoice) == ((("in_payment", 100, 100)) if amount < DUE else ("paid", 0, 0))
     assert books.verify() == []
 
 

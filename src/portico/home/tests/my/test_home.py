@@ -128,7 +128,7 @@ def test_a_failed_payment_is_told_until_it_is_paid(world: World, client_for: Bro
 def test_the_figures_are_those_of_the_papers(world: World, client_for: Browser) -> None:
     figures = figures_of(client_for(world.camille).get("/my/"))
     assert figures["Open balance"].startswith("€4,579.72")
-    assert figures["Open balance"].endswith("3 invoices")
+    assert figures["Open balance"].endswith("3 invoices, in payment: €432.00")
     assert figures["Of which overdue"].startswith("€3,511.72")
     titles = ("Workshop and showroom roll-out", "Renewal of fontaine-boutique", "Helpdesk for the after-sales team")
     versions = [world.quotation(title).current for title in titles]
