@@ -149,8 +149,8 @@ def with_constants(sql: str, parameters: Sequence[Any]) -> tuple[str, list[Any]]
     assert len(pieces) == len(parameters) + 1, sql
     words = [pieces[0]]
     for part, piece in zip(parameters, pieces[1:], strict=True):
-        if type(part) is int:
-            words.append(str(part))
+        if isinstance(part, int) and not isinstance(part, bool):  # the driver's own kinds of whole numbers, too
+            words.append(str(int(part)))
         elif isinstance(part, str) and not isinstance(part, Slot) and PLAIN.fullmatch(part):
             words.append(f"'{part!s}'")
         else:

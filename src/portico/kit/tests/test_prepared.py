@@ -88,6 +88,16 @@ def test_numbers_and_words_of_the_query_itself_stand_in_it() -> None:
     )
 
 
+def test_an_index_on_a_part_of_a_table_is_seen_whatever_the_driver_makes_of_numbers(world: World) -> None:
+    @prepared
+    def owing(customer: Any) -> QuerySet[Invoice, tuple[Any, ...]]:
+        return Invoice.objects.filter(customer=customer, amount_due_minor__gt=0).values_list("pk")
+
+    assert owing(customer=world.fontaine.pk)
+    assert '"amount_due_minor" > 0' in owing.plan.sql
+    assert owing.plan.parameters == ("customer",)
+
+
 def test_a_list_asks_again_with_a_place_and_without(world: World) -> None:
     def rows(state: str, *, customer: Any) -> Any:
         found = Quotation.objects.filter(customer=customer)
