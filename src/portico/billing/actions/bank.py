@@ -22,7 +22,7 @@ from portico.billing.actions import pay, returns
 from portico.billing.actions.amounts import Due, offers_of
 from portico.billing.actions.receive import FINANCE
 from portico.billing.actions.settle import request_due_minor
-from portico.billing.models import BankEntry, BankFile, CsvColumns, Invoice, Order, Payment, PaymentRequest
+from portico.billing.models import LEFT_TO_PAY, BankEntry, BankFile, CsvColumns, Invoice, Order, Payment, PaymentRequest
 from portico.billing.references import OGM, Read, read_words
 from portico.billing.statements.account import masked, others, plain
 from portico.billing.statements.camt import read_camt
@@ -336,9 +336,9 @@ def _guessed(entry: BankEntry) -> list[Candidate]:
             "seller"
         )[:5]:
             customers.setdefault(one.pk, (one, []))[1].append(lazy("the payer has its name"))
-    open_ones = Invoice.objects.open().filter(
-        seller=entry.seller_id, currency=entry.currency, amount_due_minor=entry.amount_minor
-    )
+    fits = Q(amount_due_minor=entry.amount_minor) | Q(left=entry.amount_minor)
+    open_ones = Invoice.objects.open().annotate(left=LEFT_TO_PAY)
+    open_ones = open_ones.filter(fits, seller=entry.seller_id, currency=entry.currency)
     found = []
     for paper in open_ones.select_related("customer__seller").order_by("due_on", "pk")[:5]:
         _one, reasons = customers.get(paper.customer_id, (None, []))
@@ -347,7 +347,7 @@ def _guessed(entry: BankEntry) -> list[Candidate]:
                 paper.customer,
                 (*reasons, lazy("exactly this amount is due")),
                 invoices=(paper,),
-                due_minor=paper.amount_due_minor,
+                due_minor=entry.amount_minor,
                 currency=paper.currency,
             )
         )

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from portico.billing import books, jobs
-from portico.billing.actions import charge, dunning, pay, reverse
+from portico.billing.actions import bank, charge, dunning, pay, reverse
 from portico.billing.actions.spend import use_own_credit
 from portico.billing.models import Invoice, Payment, PaymentTarget, Reminder
 from portico.billing.providers.base import ReversalReport, ReversalSaid
@@ -232,6 +232,15 @@ def test_a_transfer_of_the_rest_or_of_all_that_is_due_is_booked_by_itself(world:
     assert (entry.state, entry.by_itself) == ("booked", True)
     assert stands(invoice) == ((("in_payment", 100, 100)) if amount < DUE else ("paid", 0, 0))
     assert books.verify() == []
+
+
+@pytest.mark.parametrize("amount", [DUE - 100, DUE])
+def test_without_a_number_the_amount_leads_to_it_too(world: World, amount: int) -> None:
+    invoice = world.invoice(OPEN)
+    confirmed(world, invoice, 100)
+    entry = only(world, credited(amount, words="Thank you"))
+    assert entry.state == "open"
+    assert bank.candidates_for(entry)[0].invoices == (invoice,)
 
 
 # Parts -----------------------------------------------------------------------------------------------------------------
