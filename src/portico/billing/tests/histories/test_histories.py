@@ -14,9 +14,11 @@ from django.db import connection
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from portico.billing.actions import pay, receive
+from portico.billing.actions import amounts, pay, receive
 from portico.billing.actions import refund as refunding
+from portico.billing.instalments import Left
 from portico.billing.models import Invoice, Payment
+from portico.billing.models.instalment import standing_of
 from portico.billing.providers.base import Refunding, RefundReport, RefundSaid
 from portico.billing.providers.stripe.provider import Stripe
 from portico.billing.tests.histories.machine import History
@@ -84,10 +86,20 @@ def test_the_control_that_takes_silence_for_a_failure_lets_two_tabs_pay(
 def test_the_control_that_forgets_what_is_on_its_way_charges_too_much(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def forgets(invoice: Invoice) -> list[Left]:
+        invoice.on_its_way_minor = 0
+        return standing_of(invoice)
+
+    monkeypatch.setattr(amounts, "standing_of", forgets)
     monkeypatch.setattr(Invoice, "left_to_pay_minor", property(lambda self: self.amount_due_minor))
-    stage.narrow("accept", "checkout", "charge_saved", "notices_come", "decide_there")
+    stage.only = frozenset({"accept", "checkout", "charge_saved", "notices_come"})
+
+    def short_runs() -> None:
+        for number in range(10):  # of several seeds: one alone may keep to a few kinds of history
+            play(stage, 60, SEED + number, shrink=False)
+
     with pytest.raises(Wrong, match=r"and is charged|was charged"):
-        play(stage, 400, SEED, shrink=False)
+        short_runs()
 
 
 def test_the_control_without_the_claim_books_what_came_twice(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
