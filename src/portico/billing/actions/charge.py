@@ -72,8 +72,9 @@ def collect_with_saved(collection: Collection, method: SavedMethod, *, now: date
     way = way_of(method, customer, chosen[0].currency)
     if way is None:
         raise Invalid(_("This way to pay is not offered for this amount. Choose another one. Nothing was charged."))
-    invoice = collection.invoice
-    invoice.refresh_from_db(fields=["amount_due_minor", "on_its_way_minor"])
+    invoice = chosen[0].paper
+    assert isinstance(invoice, Invoice)
+    invoice.customer = customer
     amount = due_now(invoice, now=now)
     if amount == 0:
         raise Conflict(_("Nothing is left to pay. Nothing was charged."))
