@@ -12,6 +12,7 @@ from portico.accounts.models import Customer
 from portico.billing import books
 from portico.billing.models import AutoPay, Collection, Invoice, SavedMethod
 from portico.cast import World
+from tests.stories.test_sale import pay_at_the_sandbox
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Page]
@@ -81,4 +82,34 @@ def test_a_card_is_saved_charged_by_itself_refused_replaced_and_removed(visit: V
     expect(page.get_by_text("It is removed.")).to_be_visible()
     expect(page.get_by_text("0341")).to_have_count(0)
     assert SavedMethod.objects.filter(removed_at=None).get().last4 == "4242"
+    assert books.verify() == []
+
+
+def test_a_part_is_paid_and_the_rest_while_it_is_on_its_way(visit: Visit, story_world: World) -> None:
+    quotation = cast.offer(
+        story_world, story_world.fontaine, "Two days", [cast.line(story_world, "consulting-day", "2")], timezone.now()
+    )
+    invoice = cast.accept(story_world, quotation, timezone.now()).invoices.get()
+    whole = invoice.amount_due_minor
+    page = visit(story_world.camille, f"/my/invoices/{invoice.number}/pay/")
+    page.get_by_role("radio", name=re.compile("Pay online")).check()
+    expect(page.get_by_role("button", name="Go on to pay")).to_have_count(0)
+    page.get_by_text("Pay a part of it").click()
+    page.get_by_role("textbox", name=re.compile("Amount in EUR")).fill("100.00")
+    expect(page.get_by_role("button", name=re.compile("^Pay €"))).to_have_count(0)
+    page.get_by_role("button", name="Go on to pay").click()
+    page.get_by_role("button", name=re.compile("^Pay late")).click()
+    expect(page.get_by_text(re.compile("on its way")).first).to_be_visible(timeout=15_000)
+
+    page.goto(f"/my/invoices/{invoice.number}/pay/")
+    expect(page.get_by_text(re.compile("€100.00 of it is on its way"))).to_be_visible()
+    pay_at_the_sandbox(page, "^Pay")
+    for _attempt in range(60):
+        invoice.refresh_from_db()
+        if invoice.amount_due_minor in {0, 10_000}:
+            break
+        page.wait_for_timeout(250)
+    paid = sorted(invoice.allocations.values_list("amount_minor", flat=True))
+    assert whole - 10_000 in paid
+    assert sum(paid) + invoice.amount_due_minor == whole
     assert books.verify() == []
