@@ -6,16 +6,17 @@ A low room, like `settle`, which calls `paid`: it knows the models and the lette
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from portico.accounts.models import Event, User
 from portico.billing import letters
 from portico.billing.models import Invoice, Order, Subscription, SubscriptionPeriod
+from portico.billing.models.invoice import InvoiceQuerySet
 from portico.kit.periods import today
 from portico.kit.prepared import prepared
 
 
-def papers_of(subscription: object) -> QuerySet[Invoice]:
+def papers_of(subscription: object) -> InvoiceQuerySet:
     """The issued invoices for a subscription: of its periods, and of orders that began, changed or renewed it."""
     own = Q(period__subscription=subscription) | Q(period=None, order__subscription=subscription)
     return Invoice.objects.filter(own, state=Invoice.State.ISSUED).exclude(kind=Invoice.Kind.CREDIT_NOTE)
@@ -52,11 +53,28 @@ def reactivate(row: Subscription, *, day: date, now: datetime) -> bool:
     return True
 
 
+def waits_for_money(row: Subscription, *, day: date) -> bool:
+    """Whether all that is late of it is on its way: no reason to go further against it, nor to call it in order again."""
+    return (
+        _is_renewed(row, day) and not papers_of(row).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day).exists()
+    )
+
+
 def _is_in_order(row: Subscription, day: date) -> bool:
+    """Whether it is renewed, and all that was due has arrived: what is on its way may not arrive."""
+    return _is_renewed(row, day) and not _not_arrived(row, day).exists()
+
+
+def _is_renewed(row: Subscription, day: date) -> bool:
     goes_on = row.auto_renew or row.pause_asked_at is not None
-    renewed = goes_on or (row.period_end is not None and row.period_end > day)
-    late = papers_of(row).filter(payment_state__in=Invoice.PAYABLE, due_on__lt=day)
-    return renewed and not late.exists()
+    return goes_on or (row.period_end is not None and row.period_end > day)
+
+
+def _not_arrived(row: Subscription, day: date) -> Any:
+    """What is not paid of its invoices, or their parts, that were due before `day`, on its way or not; nothing disputed."""
+    undisputed = [*Invoice.PAYABLE, Invoice.PaymentState.IN_PAYMENT]
+    rows = papers_of(row).with_parts().filter(payment_state__in=undisputed)
+    return rows.filter(part_due_on__lt=day, part_unpaid_minor__gt=0)
 
 
 @prepared

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from portico.accounts.models import Event, Seller, User
 from portico.billing import letters
-from portico.billing.actions.arrears import late_papers, papers_of, reactivate, told
+from portico.billing.actions.arrears import late_papers, papers_of, reactivate, told, waits_for_money
 from portico.billing.actions.issue import issue_papers
 from portico.billing.actions.renew import Due, Renewing, paper, price_lines, reprice
 from portico.billing.actions.send import withdraw_version
@@ -189,6 +189,8 @@ def _past_due(row: Subscription, *, since: date, now: datetime) -> bool:
 def _suspend(row: Subscription, day: date, now: datetime) -> bool:
     if reactivate(row, day=day, now=now):  # nothing is late any more: disputed, or it renews by itself by now
         return True
+    if waits_for_money(row, day=day):
+        return False
     if not row.move(State.SUSPENDED, from_=[State.PAST_DUE], suspended_on=day):
         return False
     told("subscription.suspended", row, now, since=day.isoformat())
@@ -199,6 +201,8 @@ def _suspend(row: Subscription, day: date, now: datetime) -> bool:
 def _end_unpaid(row: Subscription, day: date, now: datetime) -> bool:
     if reactivate(row, day=day, now=now):
         return True
+    if waits_for_money(row, day=day):
+        return False
     return end(row, on=day, now=now, why="unpaid")
 
 

@@ -12,8 +12,11 @@ from portico import cast
 from portico.accounts.models import Event
 from portico.billing import books
 from portico.billing.actions import ahead, arrears, change, credit, leave, pay, renew, standing
-from portico.billing.models import Invoice, Order, Quotation, RenewalRules, Subscription
+from portico.billing.models import Invoice, Order, Payment, Quotation, RenewalRules, Subscription
+from portico.billing.providers.sandbox import gateway
 from portico.billing.tests.actions.test_renew import CODES, periods_of, renewing, run
+from portico.billing.tests.attempts import checkout_of, payer
+from portico.billing.tests.parts import in_parts
 from portico.cast import World, accept
 from portico.kit import formats
 from portico.kit.errors import Conflict, Forbidden, Invalid
@@ -133,6 +136,70 @@ def test_an_unpaid_invoice_of_a_period_makes_it_late_and_paying_all_of_it_ends_t
     assert Subscription.objects.filter(pk=one.pk, past_due_on=None).exists()
     assert events(one)[-2:] == ["past_due", "reactivated"]
     assert books.verify() == []
+
+
+def late_by(world: World) -> tuple[Subscription, Invoice, datetime]:
+    """A subscription that renews by itself and is late with the invoice of its period; and when that was found."""
+    (one,) = renewing(world, 1)
+    run(world)
+    invoice = Invoice.objects.get(period__subscription=one)
+    assert invoice.due_on is not None
+    Subscription.objects.filter(pk=one.pk).update(auto_renew=True)
+    late = on(world, invoice.due_on + timedelta(days=1))
+    assert step(world, one, late) == State.PAST_DUE
+    return one, invoice, late
+
+
+def debit(world: World, invoice: Invoice, now: datetime, amount: int | None = None) -> Payment:
+    """The payer confirmed a bank debit, which takes months."""
+    payment = pay.start_payment(by=payer(world), provider="sandbox", invoices=[invoice], amount_minor=amount, now=now)
+    gateway.pay_late(checkout_of(payment), now=now, after=timedelta(days=300))
+    pay.lookup_payment(payment=payment, now=now)
+    invoice.refresh_from_db()
+    return payment
+
+
+def there(payment: Payment, now: datetime) -> None:
+    """The money of a debit arrived."""
+    gateway.pass_time(now + timedelta(days=300))
+    pay.lookup_payment(payment=payment, now=now)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_money_on_its_way_neither_puts_in_order_nor_lets_go_further(world: World, arrives: bool) -> None:
+    one, invoice, late = late_by(world)
+    payment = debit(world, invoice, late)
+    assert invoice.payment_state == "in_payment"
+    for days in (14, 60):
+        assert step(world, one, late + timedelta(days=days)) == State.PAST_DUE
+    assert "reactivated" not in events(one)
+    now = late + timedelta(days=61)
+    if arrives:
+        there(payment, now)
+        one.refresh_from_db()
+        assert str(one.state) == State.ACTIVE
+    else:
+        pay.fail_payment(payment=payment, failure_code="insufficient_funds", now=now)
+        assert step(world, one, now) == State.SUSPENDED
+    assert books.verify() == []
+
+
+def test_a_euro_that_arrives_does_not_speak_for_what_is_on_its_way(world: World) -> None:
+    """Of an invoice in parts the late one is on its way, so that the next day is that of the next part; then a euro comes."""
+    one, invoice, late = late_by(world)
+    parts = in_parts(world, now=late - timedelta(days=10))
+    Invoice.objects.filter(pk=parts.pk).update(order=Order.objects.filter(customer=world.fontaine).first())
+    Order.objects.filter(invoices=parts).update(subscription=one)
+    pay_for(world, invoice, late)
+    assert step(world, one, late) == State.PAST_DUE, "the first part is late"
+    payment = debit(world, parts, late, amount=36_000)
+    assert parts.due_on is not None
+    assert parts.due_on > late.date(), "the next one"
+    pay_for(world, parts, late, amount=100)
+    assert step(world, one, late) == State.PAST_DUE
+    there(payment, late)
+    one.refresh_from_db()
+    assert str(one.state) == State.ACTIVE
 
 
 def test_a_disputed_invoice_makes_nothing_late(world: World) -> None:
