@@ -53,13 +53,16 @@ def open_parts(chosen: Sequence[Due]) -> list[tuple[Due, Left]]:
 
 
 def offers_of(chosen: Sequence[Due], day: date) -> list[Offer]:
-    """What may be paid of these papers on `day`, from the next part to everything; everything alone without parts."""
+    """What may be paid of these papers on `day`, from the next part to everything; everything alone without parts.
+
+    Nothing where all of it is on its way.
+    """
     everything = Offer("all", sum(due.amount_minor for due in chosen))
     parts = open_parts(chosen)
     if not any(isinstance(due.paper, Invoice) and due.paper.instalment_count for due in chosen):
         return [everything]
     left = [part for _due, part in parts]
-    found = [Offer("next", left[0].left_minor, left[0].due_on)] if len(chosen) == 1 else []
+    found = [Offer("next", left[0].left_minor, left[0].due_on)] if len(chosen) == 1 and left else []
     found += [Offer("overdue", overdue_on(left, day)), Offer("due", due_by(left, day)), everything]
     by_amount: dict[int, Offer] = {}
     for one in found:

@@ -269,6 +269,7 @@ def payment_waits_for_payer(*, payment: Payment, now: datetime) -> Payment:
 def fail_payment(*, payment: Payment, failure_code: str, now: datetime) -> Payment:
     """The provider declined: nothing was charged; what it was for can be paid again. After a success it says nothing."""
     with transaction.atomic():
+        lock_targets(payment)
         if payment.end(Payment.State.FAILED, now=now, failure_code=failure_code[:40]):
             _record("payment.failed", payment, now=now, code=failure_code[:40])
             settle.derive_for_targets(payment, now=now)
@@ -280,6 +281,7 @@ def fail_payment(*, payment: Payment, failure_code: str, now: datetime) -> Payme
 def cancel_payment(*, payment: Payment, now: datetime, by: User | None = None) -> Payment:
     """The attempt ended unpaid. Only for what can no longer be paid at the provider: see `pay.give_up_payment`."""
     with transaction.atomic():
+        lock_targets(payment)
         if payment.end(Payment.State.CANCELLED, now=now):
             _record("payment.cancelled", payment, by=by, now=now)
             collect.cancelled(payment, now=now)
@@ -611,7 +613,10 @@ def order_to_lock(order: Any) -> Any:
 
 
 def lock_targets(payment: Payment) -> list[PaymentTarget]:
-    """What a payment is for, with orders and then invoices locked in the order of their keys."""
+    """What a payment is for, with orders and then invoices locked in the order of their keys; before its own row.
+
+    Whatever changes the payment and then its papers begins with this, so that of two neither waits for the other.
+    """
     named = named_by(payment=key_of(payment))
     lock_orders({order for row in named for order in (row[0], row[2]) if order})
     lock_invoices([invoice for _order, invoice, _of in named if invoice])

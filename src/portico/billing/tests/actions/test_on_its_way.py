@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from threading import Barrier, BrokenBarrierError
+from threading import Event as Flag
 from typing import Any
 
 import pytest
 import time_machine
 from django.apps import apps
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from portico.billing import books, jobs
-from portico.billing.actions import bank, charge, dunning, pay, reverse
+from portico.billing.actions import bank, charge, dunning, pay, receive, reverse
 from portico.billing.actions.spend import use_own_credit
 from portico.billing.models import Invoice, Payment, PaymentTarget, Reminder
 from portico.billing.providers.base import ReversalReport, ReversalSaid
@@ -234,6 +236,19 @@ def test_a_transfer_of_the_rest_or_of_all_that_is_due_is_booked_by_itself(world:
     assert books.verify() == []
 
 
+@pytest.mark.parametrize(("amount", "state"), [(36_000, "open"), (120_000, "booked")])
+def test_a_transfer_for_parts_that_are_all_on_their_way_is_looked_at(
+    world: World, client_for: Browser, amount: int, state: str
+) -> None:
+    """It names an invoice of which nothing is left to pay: no part of it is next."""
+    invoice = in_parts(world)
+    confirmed(world, invoice, None)
+    entry = only(world, credited(amount, words=f"Invoice {invoice.number}"))
+    assert entry.state == state
+    assert str(invoice.number) in text_of(client_for(world.omar).get(f"/staff/bank/{entry.pk}/"))
+    assert books.verify() == []
+
+
 @pytest.mark.parametrize("amount", [DUE - 100, DUE])
 def test_without_a_number_the_amount_leads_to_it_too(world: World, amount: int) -> None:
     invoice = world.invoice(OPEN)
@@ -407,6 +422,52 @@ def test_the_control_that_does_not_look_again_charges_more_than_is_due(
     assert isinstance(begun, Payment), begun
     assert begun.amount_minor + 60_000 > DUE
     assert Payment.objects.filter(targets__invoice=invoice).count() == 2
+
+
+ENDS: dict[str, Callable[..., Payment]] = {
+    "declined": partial(pay.fail_payment, failure_code="card_declined"),
+    "given up": pay.cancel_payment,
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ends", list(ENDS))
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control: it ends before its papers are locked"])
+def test_a_notice_and_a_look_up_that_contradict_each_other_do_not_wait_for_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, ends: str, guarded: bool
+) -> None:
+    """One says that it is on its way, the other that it has ended: both are heard, whichever comes first."""
+    payment = begin(world, now=world.now)
+    locked, ended, lock, end = Flag(), Flag(), receive.lock_targets, Payment.end
+
+    def lock_and_wait(one: Payment) -> Any:
+        if one.failure_code == "blind":
+            return []
+        found = lock(one)
+        locked.set()
+        ended.wait(0.5)
+        return found
+
+    def end_and_wait(one: Payment, *args: Any, **changes: Any) -> bool:
+        done = end(one, *args, **changes)
+        ended.set()
+        locked.wait(0.5)
+        return done
+
+    monkeypatch.setattr(receive, "lock_targets", lock_and_wait)
+    monkeypatch.setattr(Payment, "end", end_and_wait)
+    one, other = Payment.objects.get(pk=payment.pk), Payment.objects.get(pk=payment.pk)
+    other.failure_code = "" if guarded else "blind"
+    answers = at_once(
+        lambda: pay.payment_processing(payment=one, now=world.now), lambda: ENDS[ends](payment=other, now=world.now)
+    )
+    faults = [type(answer) for answer in answers if isinstance(answer, Exception)]
+    assert faults == ([OperationalError] if not guarded and connection.vendor == "postgresql" else [])
+    if guarded:
+        payment.refresh_from_db()
+        assert payment.state in {"failed", "cancelled"}
+        assert stands(world.invoice(OPEN)) == ("not_paid", DUE, 0)
+        assert books.verify() == []
 
 
 # Pages -----------------------------------------------------------------------------------------------------------------
