@@ -240,17 +240,22 @@ def _announced(entry: BankEntry, read: Read) -> list[Candidate]:
     rows = Payment.objects.filter(
         provider="bank_transfer", reference__in=read.references, customer__seller=entry.seller_id
     ).select_related("customer__seller")
-    return [
-        Candidate(
-            payment.customer,
-            (lazy("the reference of an announced transfer"),),
-            payment=payment,
-            due_minor=payment.amount_minor,
-            currency=payment.currency,
-            exact=payment.state in Payment.UNDECIDED and _fits(entry, payment.amount_minor, payment.currency),
+    found = []
+    for payment in rows.order_by("-created_at")[:5]:
+        left = pay.left_of(payment, list(payment.targets.select_related("invoice", "request")))
+        expected = {payment.amount_minor, left} - {0}  # its page asks for what is left of it
+        found.append(
+            Candidate(
+                payment.customer,
+                (lazy("the reference of an announced transfer"),),
+                payment=payment,
+                due_minor=entry.amount_minor if entry.amount_minor == left else payment.amount_minor,
+                currency=payment.currency,
+                exact=payment.state in Payment.UNDECIDED
+                and any(_fits(entry, minor, payment.currency) for minor in expected),
+            )
         )
-        for payment in rows.order_by("-created_at")[:5]
-    ]
+    return found
 
 
 def _named(entry: BankEntry, read: Read) -> list[Candidate]:

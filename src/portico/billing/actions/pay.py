@@ -38,6 +38,7 @@ from portico.billing.actions.receive import (
     book_transfer,
     cancel_payment,
     complete_request,
+    due_of_target,
     fail_payment,
     lock_invoices,
     lock_orders,
@@ -90,6 +91,7 @@ __all__ = [
     "fail_payment",
     "give_up_payment",
     "instructions_for",
+    "left_of",
     "look_up_now",
     "lookup_payment",
     "offered_for",
@@ -196,13 +198,22 @@ def payee_of(seller: Seller) -> Payee:
     return Payee(name=name, iban=seller.iban, bic=seller.bic, reference_style=seller.reference_style)
 
 
-def instructions_for(payment: Payment) -> Instructions | None:
-    """What the payer needs to transfer the money of an announced transfer; None for a payment that is made online."""
+def left_of(payment: Payment, targets: Sequence[PaymentTarget]) -> int:
+    """What is left to pay of what the `payment` was begun for, at most as much as it was begun with, in minor units."""
+    return sum(min(one.amount_minor, due_of_target(one, payment.currency, on_its_way=False)) for one in targets)
+
+
+def instructions_for(payment: Payment, left_minor: int | None = None) -> Instructions | None:
+    """What the payer needs to transfer what is left of an announced transfer; None for a payment that is made online, and
+    where nothing is left. `left_minor`: what is left, where that was read already (`left_of`).
+    """
     provider = providers.find(payment.provider)
     if provider is None or not payment.reference:
         return None
+    if left_minor is None:
+        left_minor = left_of(payment, list(payment.targets.select_related("invoice", "request")))
     payee = payee_of(payment.customer.seller)
-    return provider.instructions(payment.reference, payment.amount_minor, payment.currency, payee)
+    return provider.instructions(payment.reference, left_minor, payment.currency, payee) if left_minor else None
 
 
 # Starting ---------------------------------------------------------------------------------------------------------------

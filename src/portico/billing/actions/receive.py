@@ -445,7 +445,7 @@ def _meant(targets: Iterable[PaymentTarget], booked: Payment) -> list[PaymentTar
     ]
     for on_its_way in (False, True):
         for target in named:
-            due = _due_minor(target, booked.received_currency, on_its_way=on_its_way)
+            due = due_of_target(target, booked.received_currency, on_its_way=on_its_way)
             taken = min(left, due - target.amount_minor)
             target.amount_minor += max(taken, 0)
             left -= max(taken, 0)
@@ -458,7 +458,7 @@ def _meant(targets: Iterable[PaymentTarget], booked: Payment) -> list[PaymentTar
     return found
 
 
-def _due_minor(target: PaymentTarget, currency: str, *, on_its_way: bool) -> int:
+def due_of_target(target: PaymentTarget, currency: str, *, on_its_way: bool) -> int:
     """What is due in `currency` of the paper of a target, with what is on its way or without."""
     paper = target.invoice or target.request
     if paper is None or paper.currency != currency:

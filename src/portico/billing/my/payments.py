@@ -62,12 +62,14 @@ def detail(request: MemberRequest, key: UUID) -> HttpResponse:
     by_transfer = way is not None and way.by_transfer
     targets = targets_of(payment=payment.pk)
     undecided = payment.state in Payment.UNDECIDED
+    left = pay.left_of(payment, targets) if by_transfer and undecided else 0
     context = {
         "payment": payment,
         "way": label_of(payment.provider),
         "by_transfer": by_transfer,
-        "instructions": pay.instructions_for(payment) if by_transfer and undecided else None,
-        "stage": stage(payment, by_transfer=by_transfer),
+        "instructions": pay.instructions_for(payment, left) if by_transfer and undecided else None,
+        "left_minor": left,
+        "stage": stage(payment, by_transfer=by_transfer, left_minor=left),
         "retry": again(targets),
         "asks_again": undecided and not by_transfer,
         "targets": targets,
@@ -90,11 +92,11 @@ def again(targets: Sequence[PaymentTarget]) -> str:
     return f"{reverse('my:invoices.pay' if numbers else 'my:invoices.index')}?{asked}"
 
 
-def stage(payment: Payment, *, by_transfer: bool) -> str:
+def stage(payment: Payment, *, by_transfer: bool, left_minor: int) -> str:
     """Where the attempt is, in words the page has texts for.
 
-    begun: the payer has not finished; action: the payer's bank waits; transfer: we wait for the money; processing:
-    confirmed, not arrived.
+    begun: the payer has not finished; action: the payer's bank waits; transfer: we wait for the money; needless: what it was
+    announced for was settled in another way; processing: confirmed, not arrived.
     """
     if payment.state != Payment.State.PENDING:
         return str(payment.state)
@@ -102,7 +104,9 @@ def stage(payment: Payment, *, by_transfer: bool) -> str:
         return "processing"
     if payment.action_at is not None:
         return "action"
-    return "transfer" if by_transfer else "begun"
+    if by_transfer:
+        return "transfer" if left_minor else "needless"
+    return "begun"
 
 
 @member()

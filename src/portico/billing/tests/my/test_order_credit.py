@@ -15,7 +15,9 @@ from portico.billing.actions.access import choose_databases
 from portico.billing.actions.prepay import use_money_on_order
 from portico.billing.models import Allocation, Order, Payment, PaymentRequest, Subscription
 from portico.billing.providers.sandbox import gateway
+from portico.billing.tests.actions.test_bank import only
 from portico.billing.tests.attempts import checkout_of, payer
+from portico.billing.tests.banks import credit
 from portico.billing.tests.my.pages import at_once, form_of, queries_of, statuses_of, sums_of, text_of
 from portico.billing.tests.my.pages import books as rows
 from portico.cast import World, accept, line, offer
@@ -148,6 +150,46 @@ def test_an_open_checkout_is_ended_first_and_one_on_its_way_stops_it(world: Worl
     with pytest.raises(Conflict, match="not known yet"):
         used(world)
     assert payment.unallocated_minor == 50_000
+    assert books.verify() == []
+
+
+def announced(world: World) -> Payment:
+    return pay.start_payment(by=payer(world), provider="bank_transfer", order=world.order(AWAITING), now=world.now)
+
+
+def test_an_announced_transfer_asks_for_what_the_credit_left(world: World, client_for: Browser) -> None:
+    transfer, client = announced(world), client_for(world.julien)
+    there = f"/my/payments/{transfer.pk}/"
+    bring(world, 100_000)
+    used(world)
+    page = client.get(there)
+    assert "Transfer €1,736.00" in text_of(page)
+    assert "Of the €2,736.00 that you announced only this is left to pay." in text_of(page)
+    assert "Amount€1,736.00" in text_of(page)
+    assert queries_of(client, there) <= 8
+    entry = only(world, credit(DEPOSIT - 100_000, words=transfer.reference))
+    assert (entry.state, entry.by_itself) == ("booked", True)
+    order = world.order(AWAITING)
+    assert (order.state, order.invoices.get().payment_state) == ("confirmed", "paid")
+    assert books.verify() == []
+
+
+def test_an_announced_transfer_is_not_asked_for_when_credit_has_paid_all(world: World, client_for: Browser) -> None:
+    transfer, client = announced(world), client_for(world.julien)
+    there = f"/my/payments/{transfer.pk}/"
+    assert "We book it when it arrives" in text_of(client.get(where(world))), "the control"
+    assert client.get(f"{there}qr/").status_code == 200
+    bring(world, 300_000)
+    used(world)
+    told = text_of(client.get(there))
+    assert "The transfer of €2,736.00 is not needed any more" in told
+    assert "Please do not transfer it." in told
+    assert "IBAN" not in told
+    assert client.get(f"{there}qr/").status_code == 404
+    assert "We book it when it arrives" not in text_of(client.get(where(world)))
+    entry = only(world, credit(DEPOSIT, words=transfer.reference))
+    assert entry.payment is not None
+    assert (entry.state, entry.payment.unallocated_minor) == ("booked", DEPOSIT), "sent all the same: its credit"
     assert books.verify() == []
 
 
