@@ -225,6 +225,8 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
     lines = [line for line in sheet.lines if line.kind == "line"]
     invoiced = sum(-paper["total_minor"] if paper["is_credit_note"] else paper["total_minor"] for paper in papers)
     waits = asked is not None and asked.state == PaymentRequest.State.OPEN
+    tried = paying.attempts(order)
+    comes = waits and paying.confirmed_on(tried, order.seller.zone) is not None  # a request is paid in one sum
     context = {
         "order": order,
         "sheet": sheet,
@@ -232,11 +234,11 @@ def detail(request: MemberRequest, number: str) -> HttpResponse:
         "papers": papers,
         "asked": asked,
         "asked_left_minor": asked.amount_minor - asked.paid_minor if waits else 0,
-        "payable_minor": sum(amount for _number, amount in payable(asked, papers)),
+        "payable_minor": 0 if comes else sum(amount for _number, amount in payable(asked, papers)),
         "invoiced_minor": invoiced,
         "to_invoice_minor": 0 if order.state == Order.State.CANCELLED else max(order.total_minor - invoiced, 0),
         "overdue_count": sum(1 for paper in papers if paper["is_overdue"]),
-        "attempts": paying.attempts(order),
+        "attempts": tried,
         "zone": order.seller.zone,
         **statuses(order.state, progress_of(lines)),
     }

@@ -99,6 +99,8 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
     preferred = bill.preferred if bill.preferred in keys else (keys or [""])[0]
     taken = request.POST.get("take", preferred).partition("-")[0]
     undecided = undecided_of(bill)
+    if not bill.invoices and any(one.state == Payment.State.PENDING for one in undecided):  # it is paid in one sum
+        raise Conflict(_("A payment of this order is on its way already. Nothing was charged a second time."))
     context: dict[str, Any] = {
         "bill": bill,
         "taken": taken,
@@ -115,9 +117,10 @@ def answer(request: MemberRequest, bill: Bill, template: str) -> HttpResponse:
 
 
 @prepared
-def unknown_of_order(order: Any) -> Any:
-    """The attempts for what an order asks of which it is not known what became."""
-    held = Payment.objects.filter(targets__request__order=order, targets__open=True, state="unknown")
+def undecided_of_order(order: Any) -> Any:
+    """The attempts for what an order asks that are on their way, or of which it is not known what became."""
+    told = Q(state="unknown") | Q(processing_at__isnull=False)
+    held = Payment.objects.filter(told, targets__request__order=order, targets__open=True)
     return held.order_by("-created_at").distinct()
 
 
@@ -130,7 +133,7 @@ def saved_by(customer: Any) -> Any:
 def undecided_of(bill: Bill) -> list[Payment]:
     """The attempts for what is paid here that are on their way, or of which nobody knows what became. One query."""
     if bill.order is not None and not bill.invoices:
-        return unknown_of_order(order=bill.order.pk)
+        return undecided_of_order(order=bill.order.pk)
     held = Q(targets__invoice__in=[invoice.pk for invoice in bill.invoices], targets__open=True)
     if bill.order is not None:
         held |= Q(targets__request__order=bill.order, targets__open=True)

@@ -176,11 +176,14 @@ def sums_to_decide(customer: Any, member: Any, day: Any) -> Any:
 
 @prepared
 def orders_awaiting(customer: Any, member: Any) -> Any:
-    """The newest orders that await a payment, with what is left and how the last attempt ended."""
+    """The newest orders that await a payment which is not on its way, with what is left and how the last attempt ended."""
     attempts = PaymentTarget.objects.filter(request__order=OuterRef("pk")).order_by("-payment__created_at")
     waiting = Order.objects.visible_to_member(customer, member).filter(state=Order.State.AWAITING_PAYMENT)
+    coming = PaymentTarget.objects.filter(
+        request__order=OuterRef("pk"), open=True, payment__processing_at__isnull=False
+    )
     return (
-        order_pages.with_left(waiting)
+        order_pages.with_left(waiting.exclude(Exists(coming)))
         .annotate(last_attempt=Subquery(attempts.values("payment__state")[:1]))
         .order_by("-id")
         .values("number", "title", "currency", "left_minor", "last_attempt")[:MOST]

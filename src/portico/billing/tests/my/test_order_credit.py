@@ -193,6 +193,39 @@ def test_an_announced_transfer_is_not_asked_for_when_credit_has_paid_all(world: 
     assert books.verify() == []
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_an_order_asks_is_not_asked_again_while_it_is_on_its_way(
+    world: World, client_for: Browser, arrives: bool
+) -> None:
+    attempt, client = begun(world), client_for(world.julien)
+    number = world.order(AWAITING).number
+    asks = f"Order {number} awaits your payment"
+    money = bring(world, 100_000)
+    assert asks in text_of(client.get("/my/"))
+    assert f'href="{where(world, "pay/")}"' in client.get(where(world)).content.decode()
+    assert client.get(where(world, "pay/")).status_code == 200
+    gateway.pay_late(checkout_of(attempt), now=world.now, after=timedelta(days=30))
+    pay.lookup_payment(payment=attempt, now=world.now)
+    told = client.get(where(world))
+    assert "In payment: €2,736.00" in text_of(told)
+    assert f'href="{where(world, "pay/")}"' not in told.content.decode()
+    answer = client.get(where(world, "pay/"))
+    assert answer.status_code == 409
+    assert "is on its way already" in text_of(answer)
+    assert asks not in text_of(client.get("/my/"))
+    assert client.post(where(world, "use-credit/")).status_code == 409
+    assert money.unallocated_minor == 100_000
+    if arrives:
+        gateway.pass_time(world.now + timedelta(days=31))
+        pay.lookup_payment(payment=attempt, now=world.now)
+        assert world.order(AWAITING).state == "confirmed"
+    else:
+        pay.fail_payment(payment=attempt, failure_code="insufficient_funds", now=world.now)
+        assert asks in text_of(client.get("/my/"))
+        assert client.get(where(world, "pay/")).status_code == 200
+    assert books.verify() == []
+
+
 def test_who_may_and_whose_order(world: World, client_for: Browser) -> None:
     payment = bring(world, 100_000)
     viewer = User.objects.create_user("paul@fontaine.example", name="Paul")
