@@ -1,7 +1,7 @@
 """Money in: attempts, what they are for, what arrived, and which papers it settles."""
 
 import uuid
-from datetime import date, datetime, tzinfo
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -412,13 +412,10 @@ class PaymentTarget(models.Model):
         return f"{self.amount_minor} of {self.payment_id}"
 
 
-def on_its_way_since(invoice: Invoice, zone: tzinfo) -> date | None:
-    """The day in `zone` since which something of an invoice is on its way; None, and no statement, where nothing is."""
-    if not invoice.on_its_way_minor:
-        return None
+def began_their_way(invoice: Invoice) -> Any:
+    """The moments since which something of an invoice is on its way, the first one first."""
     rows = PaymentTarget.objects.filter(invoice=invoice, open=True, payment__processing_at__isnull=False)
-    first = rows.order_by("payment__processing_at").values_list("payment__processing_at", flat=True).first()
-    return first.astimezone(zone).date() if first else None
+    return rows.order_by("payment__processing_at").values("payment__processing_at")
 
 
 class Allocation(models.Model):

@@ -145,8 +145,8 @@ def offers_for(request: MemberRequest, invoices: Sequence[Invoice]) -> list[pay.
     """What may be paid of these invoices now where one of them is paid in parts; none otherwise."""
     if not any(invoice.instalment_count for invoice in invoices):
         return []
-    customer = request.member.customer
-    return pay.offers_of(pay.due_of_invoices(customer, invoices), today(timezone.now(), customer.seller.zone))
+    left = [pay.Due(one, one.left_to_pay_minor, one.currency, one.number or "") for one in invoices]
+    return pay.offers_of(left, today(timezone.now(), request.member.customer.seller.zone))
 
 
 def begun(request: MemberRequest, bill: Bill, provider: str) -> str:

@@ -1,13 +1,13 @@
 """Invoices and credit notes on the desk: looked at, credited, disputed and answered."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import BooleanField, Case, Exists, Q, Sum, When
+from django.db.models import BooleanField, Case, Exists, Q, Subquery, Sum, When
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -33,7 +33,7 @@ from portico.billing.fetching import AT_ONCE, at_once, sent, syntax_asked, those
 from portico.billing.models import Allocation, Dispute, Invoice, InvoiceLine
 from portico.billing.models.instalment import standing_of
 from portico.billing.models.line import Line
-from portico.billing.models.payment import on_its_way_since
+from portico.billing.models.payment import began_their_way
 from portico.billing.providers import label_of
 from portico.billing.staff.orders import read_quantities
 from portico.billing.staff.seen import seen_of
@@ -176,12 +176,16 @@ def find(request: StaffRequest, number: str) -> Invoice:
     return found
 
 
-def credit_and_pause(invoice: Invoice, day: date) -> tuple[bool, bool]:
-    """Whether its customer has credit in its currency, and whether reminders of it pause; one statement for both."""
+def open_standing(invoice: Invoice, day: date) -> tuple[bool, bool, datetime | None]:
+    """Whether its customer has credit in its currency, whether reminders of it pause, and since when something of it is on its
+    way; one statement."""
     payments, notes = unused(invoice.customer, invoice.currency)
     has_credit = Case(When(Exists(payments) | Exists(notes), then=True), default=False, output_field=BooleanField())
     rows = Customer.objects.filter(pk=invoice.customer_id)
-    found: tuple[bool, bool] = rows.values_list(has_credit, Exists(pauses_of(invoice, day))).get()
+    since = Subquery(began_their_way(invoice)[:1])
+    found: tuple[bool, bool, datetime | None] = rows.values_list(
+        has_credit, Exists(pauses_of(invoice, day)), since
+    ).get()
     return found
 
 
@@ -197,13 +201,13 @@ def detail(request: StaffRequest, number: str) -> HttpResponse:
         if credit
         else Allocation.objects.filter(invoice=invoice).select_related("payment", "credit_note")
     )
-    has_credit, is_paused = credit_and_pause(invoice, day) if invoice.amount_due_minor else (False, False)
+    has_credit, is_paused, since = open_standing(invoice, day) if invoice.amount_due_minor else (False, False, None)
     notes = [] if credit else list(invoice.credit_notes.filter(state=Invoice.State.ISSUED).order_by("id"))
     context = {
         "invoice": invoice,
         "parts": standing_of(invoice) if invoice.instalment_count else [],
         "today": day,
-        "since": on_its_way_since(invoice, request.seller.zone),
+        "since": today(since, request.seller.zone) if since else None,
         "no_xml": no_xml_reason(invoice),
         "profile": Customer.Profile(invoice.buyer.get("einvoice_profile") or "en16931").label,
         "sheet": build.invoice_sheet(invoice, live=True),

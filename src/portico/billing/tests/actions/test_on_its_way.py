@@ -28,7 +28,7 @@ from portico.billing.tests.actions.test_autopay import of, renewed, sweep
 from portico.billing.tests.actions.test_bank import only
 from portico.billing.tests.attempts import OPEN, begin, checkout_of, payer, saved_by
 from portico.billing.tests.banks import credit as credited
-from portico.billing.tests.my.pages import at_once, form_of, statuses_of, text_of
+from portico.billing.tests.my.pages import at_once, form_of, queries_of, statuses_of, text_of
 from portico.billing.tests.parts import in_parts
 from portico.cast import World
 from portico.kit import formats
@@ -485,8 +485,30 @@ def test_the_pages_say_what_is_on_its_way_in_few_statements(world: World, client
         assert "€1.00 of it is on its way since" in text_of(answer)
     assert form_of(client.get(f"{page}pay/"))["seen_minor"] == str(DUE - 100)
     assert "€1.00 on its way" in text_of(client.get("/my/invoices/"))
-    desk = text_of(client_for(world.omar).get(f"/staff/invoices/{invoice.number}/"))
-    assert "€1.00 of it is on its way since" in desk
+    desk = client_for(world.omar)
+    assert "€1.00 of it is on its way since" in text_of(desk.get(f"/staff/invoices/{invoice.number}/"))
+
+
+def test_the_same_of_an_invoice_in_parts_beside_credit_and_a_saved_way_to_pay(
+    world: World, client_for: Browser
+) -> None:
+    saved_by(payer(world), now=world.now)
+    money = pay.book_transfer(
+        customer=world.fontaine, amount_minor=50_000, received_on=world.now.date(), payer_name="A", by=world.omar,
+        now=world.now,
+    )  # fmt: skip
+    pay.review_payment(payment=money, by=world.omar, now=world.now)
+    invoices = in_parts(world), in_parts(world)
+    for invoice in invoices:
+        confirmed(world, invoice, 10_000)
+    client, desk = client_for(world.julien), client_for(world.omar)
+    one, both = f"/my/invoices/{invoices[0].number}/pay/", "&".join(f"number={invoice.number}" for invoice in invoices)
+    for address in (one, f"/my/invoices/pay/?{both}"):
+        assert queries_of(client, address) <= 8
+    assert "You have €500.00 to your credit." in text_of(client.get(one))
+    there = f"/staff/invoices/{invoices[0].number}/"
+    assert queries_of(desk, there) <= 8
+    assert "€100.00 of it is on its way since 9 Nov 2026" in text_of(desk.get(there))
 
 
 # Rows of before --------------------------------------------------------------------------------------------------------
