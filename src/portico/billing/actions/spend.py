@@ -115,7 +115,7 @@ def _use(invoice: Invoice, chosen: list[Payment | Invoice], *, by: User, now: da
         if paper.disputed_at is not None:
             raise Conflict(_("This invoice is disputed. Solve the dispute first. Nothing was used."))
         due = paper.amount_due_minor
-        if due and not paper.left_to_pay_minor:
+        if (due and not paper.left_to_pay_minor) or _held(paper):
             raise Conflict(_on_its_way())
         for source in chosen:
             if not paper.left_to_pay_minor:
@@ -173,6 +173,12 @@ def _end_attempts(invoice: Invoice, *, now: datetime) -> None:
             continue  # a transfer that was announced: whatever arrives is booked, too much becomes credit
         if pay.expire_payment(payment=attempt, now=now).state in Payment.UNDECIDED:
             raise Conflict(_on_its_way())
+
+
+def _held(paper: Invoice) -> bool:
+    """Whether another tab has begun to pay the locked invoice online since its attempts were ended: for all that was left."""
+    rows = Payment.objects.undecided().filter(targets__invoice=paper, targets__holds=True)
+    return any(pay.can_be_asked(attempt) for attempt in rows)
 
 
 def _on_its_way() -> str:

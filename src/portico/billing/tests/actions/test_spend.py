@@ -1,7 +1,7 @@
 """A customer's credit is used on an open invoice: stray money, leftovers of credit notes, what stands in the way."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -9,7 +9,7 @@ from django.test import Client
 
 from portico.accounts.models import Event
 from portico.billing import books
-from portico.billing.actions import pay
+from portico.billing.actions import pay, spend
 from portico.billing.actions.credit import credit_invoice
 from portico.billing.actions.dispute import dispute_invoice
 from portico.billing.actions.spend import credits_of, use_credit
@@ -72,6 +72,26 @@ def test_several_are_used_in_order_and_no_more_than_is_due(world: World) -> None
     assert (left.source, left.left_minor) == (money, 90_000 + 42_396 - 106_800)
     assert not credits_of(world.fontaine, "NOK")
     assert not credits_of(world.lindner, "EUR")
+    assert books.verify() == []
+
+
+def test_what_another_tab_begins_to_pay_meanwhile_is_not_settled_beside_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the payer would be charged all that was due, and find a part of it as credit."""
+    money, end_attempts = money_of(world), spend._end_attempts
+
+    def end_and_begin(invoice: Invoice, *, now: datetime) -> None:
+        end_attempts(invoice, now=now)
+        begin(world, now=now)
+
+    monkeypatch.setattr(spend, "_end_attempts", end_and_begin)
+    with pytest.raises(Conflict, match="Nothing was used"):
+        used(world, money)
+    assert money.unallocated_minor == 50_000
+    assert world.invoice(OPEN).amount_due_minor == 106_800
+    monkeypatch.undo()
+    assert used(world, money) == 50_000, "that attempt is ended now"
     assert books.verify() == []
 
 
