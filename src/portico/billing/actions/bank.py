@@ -4,13 +4,14 @@ Exactly means: the reference or the number of papers of one customer, their curr
 Every movement has an end: booked (with its payment), or set aside with a reason; until then it stands in the work list.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -36,6 +37,7 @@ LARGEST_BYTES = 10 * 1000 * 1000
 BATCH = 50
 MOST_PAPERS = 30
 NUMBER = re.compile(r"(?<![A-Z0-9])([A-Z]{2,3})[^A-Z0-9]?(\d{4})[^A-Z0-9]?(\d{5,7})(?![A-Z0-9])")
+logger = logging.getLogger("portico.payments")
 WHY = {
     "out": gettext_noop("money that went out"),
     "returned": gettext_noop("a payment that was returned"),
@@ -405,9 +407,19 @@ def _why_not(entry: BankEntry, named: Sequence[Candidate]) -> str:
 
 
 def work_on_new(now: datetime) -> int:
-    """The next batch of new movements; returns how many were looked at."""
+    """The next batch of new movements; returns how many were looked at. One that cannot be read goes on the work list."""
     rows = BankEntry.objects.filter(state=BankEntry.State.NEW).select_related("bank_file__uploaded_by", "seller")
-    return sum(work_on(entry, now=now) for entry in rows.order_by("id")[:BATCH])
+    return sum(_work_on_or_ask(entry, now=now) for entry in rows.order_by("id")[:BATCH])
+
+
+def _work_on_or_ask(entry: BankEntry, *, now: datetime) -> bool:
+    try:
+        return work_on(entry, now=now)
+    except OperationalError:  # the database went away: it is looked at again
+        raise
+    except Exception:  # a fault of ours in one does not hold up all that came after it
+        logger.exception("a movement of a bank statement could not be worked on")
+        return entry.ask(WHY["failed"])
 
 
 def book_entry(

@@ -50,6 +50,25 @@ def test_a_number_or_reference_with_its_amount_is_booked_by_itself(world: World,
     assert books.verify() == []
 
 
+def test_a_movement_that_cannot_be_worked_on_does_not_hold_up_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposals = bank.candidates_for
+
+    def fail(entry: BankEntry) -> list[Candidate]:
+        if "broken" in entry.words:
+            raise IndexError
+        return proposals(entry)
+
+    monkeypatch.setattr(bank, "candidates_for", fail)
+    taken = statement(world, credit(4_711, words="broken"), credit(106_800, words=number(world)))
+    work(world)
+    first, second = taken.rows.order_by("id")
+    assert (first.state, first.why) == ("open", WHY["failed"])
+    assert second.state == "booked"
+    assert books.verify() == []
+
+
 def test_an_announced_transfer_is_found_by_its_reference(world: World) -> None:
     payment = begin(world, "bank_transfer", now=world.now)
     entry = only(world, credit(106_800, "Somebody else", words=f"{payment.reference[:4]} {payment.reference[4:]}"))
