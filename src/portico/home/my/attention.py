@@ -81,7 +81,7 @@ def attention(
         (_failed_payment(reader, row) for row in failed),
         (_awaiting(reader, row) for row in orders if row["left_minor"] > 0),
         (_answered(reader, row) for row in answered),
-        (_renewing(reader, row) for row in renewing),
+        (_renewing(reader, row, owes=bool(overdue)) for row in renewing),
     )
     return [replace(line, primary=False) if place else line for place, line in enumerate(islice(found, MOST))]
 
@@ -209,7 +209,8 @@ def _not_renewed(reader: Reader, row: Row) -> Attention:
     return _subscription(row, "danger", "triangle-alert", title, why, priced=True)
 
 
-def _renewing(reader: Reader, row: Row) -> Attention:
+def _renewing(reader: Reader, row: Row, *, owes: bool) -> Attention:
+    """It renews, pauses or ends soon; `owes`: something overdue can be paid, and is not on its way or disputed."""
     about = {"name": row["name"], "date": reader.on(row["renews_on"])}
     if row["leave_asked_at"]:
         why = _("Until then it runs, and you can take this back.")
@@ -221,7 +222,11 @@ def _renewing(reader: Reader, row: Row) -> Attention:
         tone, icon, why = (
             "warn",
             "circle-alert",
-            _("A payment for it is late. Pay its open invoices to keep it running."),
+            _("A payment for it is late. Pay its open invoices to keep it running.")
+            if owes
+            else _(
+                "A payment for it is late, and nothing is left to pay now. It is in order again when the money is here."
+            ),
         )
     elif row["auto_renew"]:
         tone, icon = "accent", "calendar-clock"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import time_machine
+from django.db.models import F
 from django.test import Client
 from lxml import html
 
@@ -89,7 +90,7 @@ def test_a_day_that_lies_ahead_says_what_happens_then(world: World, client_for: 
     standing(world, 8, state="past_due", past_due_on=world.now.date())
     line = lines_of(client.get("/my/"))[4]
     assert f"renews on {on}" in line
-    assert "A payment for it is late." in line
+    assert "A payment for it is late. Pay its open invoices" in line
     standing(world, 8, state="active", past_due_on=None, leave_asked_at=world.now, leave_reason="other")
     line = lines_of(client.get("/my/"))[4]
     assert f"fontaine-boutique ends on {on}" in line
@@ -99,6 +100,15 @@ def test_a_day_that_lies_ahead_says_what_happens_then(world: World, client_for: 
     assert f"fontaine-boutique pauses on {on}" in lines_of(client.get("/my/"))[4]
     standing(world, 0, pause_asked_at=None)
     assert "fontaine-boutique renews on" in lines_of(client.get("/my/"))[4], "the day itself is not over"
+
+
+def test_nobody_is_asked_to_pay_what_is_on_its_way(world: World, client_for: Browser) -> None:
+    standing(world, 8, state="past_due", past_due_on=world.now.date())
+    open_ones = Invoice.objects.filter(customer=world.fontaine, amount_due_minor__gt=0)
+    open_ones.update(payment_state="in_payment", on_its_way_minor=F("amount_due_minor"))
+    told = text_of(client_for(world.camille).get("/my/"))
+    assert "nothing is left to pay now" in told
+    assert "Pay its open invoices" not in told
 
 
 def test_who_may_only_look_is_offered_to_look(world: World, client_for: Browser) -> None:
