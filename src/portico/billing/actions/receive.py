@@ -25,7 +25,7 @@ from portico.kit.db import tried_again
 from portico.kit.errors import Conflict, Forbidden, Invalid, Missing, Refusal
 from portico.kit.money import exponent, within_limits
 from portico.kit.periods import today
-from portico.kit.prepared import key_of, prepared, reread
+from portico.kit.prepared import key_of, prepared
 from portico.kit.text import one_line
 
 NO_SUCH_ATTEMPT_AFTER = timedelta(minutes=10)
@@ -164,16 +164,11 @@ def _settle_target(payment: Payment, target: PaymentTarget, *, now: datetime) ->
     return confirm_when_paid(target.invoice.order, now=now)
 
 
-def complete_request(request: PaymentRequest, *, now: datetime) -> str:
-    """When all of a request has arrived: invoice issued, request settled, order confirmed. Too little changes nothing.
+def _complete(request: PaymentRequest, *, now: datetime) -> str:
+    """All of a request has arrived, read under its order's lock: invoice issued, request settled, order confirmed.
 
     If the order cannot be confirmed, the money is taken off the request again and stays as credit; returns why.
     """
-    reread(request)
-    return "" if settle.request_due_minor(request) else _complete(request, now=now)
-
-
-def _complete(request: PaymentRequest, *, now: datetime) -> str:
     if request.state != PaymentRequest.State.OPEN:
         return ""
     try:
